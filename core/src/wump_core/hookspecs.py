@@ -1,0 +1,101 @@
+"""The DataProvider hooks: the whole plugin API on one page.
+
+A plugin is a module with a handful of plain functions marked `@hookimpl`. What it implements is what it can
+do; no hook but `describe_provider` is required. A hookimpl may take any subset of a hook's arguments. Only
+hooks that get a `context` do input or output, through `context.http` alone, and one call is one page.
+
+Distributions announce their module in the entry-point group `wump.providers.v1`; the name of the entry point
+is the provider's name. A new major of this API is a new group.
+
+Plugins rarely raise: the caller translates httpx errors, JSON errors and invalid records into the errors of
+`wump_core.errors`. Retries, rate limits, caching and the database are not a plugin's business.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import httpx
+import pluggy
+from pydantic import Field, StringConstraints
+
+from wump_core.purl import Purl
+from wump_core.records import ManifestRecord, PackageRecord, ProviderHealth, ProviderType, Record, Short, Text
+from wump_core.settings import ProviderSettings
+
+PROJECT_NAME = "wump"
+ENTRY_POINT_GROUP = "wump.providers.v1"
+
+hookspec = pluggy.HookspecMarker(PROJECT_NAME)
+hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
+
+Ecosystem = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9.+-]{0,39}$")]
+
+
+class ProviderInfo(Record):
+    """What a provider says of itself."""
+
+    title: Short = Field(description="Its name for people.")
+    provider_type: ProviderType
+    ecosystems: tuple[Ecosystem, ...] = Field(max_length=50, description="The purl types it knows.")
+    manifests: tuple[Short, ...] = Field(
+        default=(), max_length=100, description="Globs of the file names it parses."
+    )
+    settings_class: type[ProviderSettings] = ProviderSettings
+    rate_limit: Short | None = Field(default=None, description="The upstream's published limit, in words.")
+    licence: Text = Field(description="The licence of the upstream's data.")
+    attribution: Text = Field(description="How the upstream wants to be named.")
+    terms: Text | None = Field(default=None, description="Where or what the upstream's terms are.")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a hook that does I/O gets.
+
+    `http` asks only the hosts that the settings name, identifies wump, bounds time and size, and decompresses;
+    `settings.base_url` is never null here. `log` is a structlog logger that carries the provider's name.
+    """
+
+    http: httpx.AsyncClient
+    settings: ProviderSettings
+    log: Any
+
+
+class DataProvider:
+    """The hooks. Each docstring is the contract."""
+
+    @hookspec(firstresult=True)
+    def describe_provider(self) -> ProviderInfo:  # type: ignore[empty-body]
+        """Say what this provider is. Required; synchronous and pure: no I/O, the same answer each time."""
+
+    @hookspec(firstresult=True)
+    async def fetch_package(self, context: Context, purl: Purl) -> PackageRecord:  # type: ignore[empty-body]
+        """Fetch one package with the dependencies of its latest version.
+
+        `dependencies` is null, with `dependencies_unknown`, where the upstream does not tell them; an empty
+        tuple says that there are none. Entries that can't be read become diagnostics, never a silent drop.
+
+        Raises: `NotFound` where the upstream knows no such package or has withdrawn it.
+        """
+
+    @hookspec(firstresult=True)
+    def parse_manifest(self, path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:  # type: ignore[empty-body]
+        """Read one file that states dependencies. Synchronous and pure.
+
+        `path` is relative to the root of its tree, with `/`; `siblings` maps such paths to the contents of
+        other files. What the format wants beside it is returned as `needs`; the caller fetches those files
+        within its caps and calls again.
+
+        Raises: `InvalidManifest` where nothing of it can be read.
+        """
+
+    @hookspec(firstresult=True)
+    async def health_check(self, context: Context) -> ProviderHealth:  # type: ignore[empty-body]
+        """Ask the upstream for as little as shows that it answers."""
+
+
+REQUIRED_HOOKS = frozenset({"describe_provider"})
+CAPABILITIES = tuple(
+    name for name in vars(DataProvider) if not name.startswith("_") and name not in REQUIRED_HOOKS
+)
+"""Names of the hooks that a provider may leave out."""

@@ -1,0 +1,125 @@
+"""Package URLs: how wump names a package everywhere.
+
+A thin, typed skin over packageurl-python. It adds what that library leaves to its callers, the canonical
+name per ecosystem, and undoes what it does too eagerly: npm names keep their case (`JSONStream` and
+`jsonstream` are two packages), and Python names are folded by PEP 503, dots included.
+
+Source: the purl specification (ECMA-427) and its type definitions; the npm registry's name rules; PEP 503.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from packageurl import PackageURL
+from packaging.utils import canonicalize_name
+
+from wump_core.errors import InvalidPurl
+
+MAX_NAME_LENGTH = 214
+MAX_PURL_LENGTH = 1_000
+
+_NPM_NAME = re.compile(r"@[\w\-.!~*'()]+/[\w\-.!~*'()]+|(?![._])[\w\-.!~*'()]+", re.ASCII)
+_PYPI_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+
+
+def _canonical_npm_name(name: str) -> str:
+    if not _NPM_NAME.fullmatch(name):
+        raise InvalidPurl(f"{name[:80]!r} is not an npm package name: expected `name` or `@scope/name`")
+    return name
+
+
+def _canonical_pypi_name(name: str) -> str:
+    if not _PYPI_NAME.fullmatch(name):
+        raise InvalidPurl(
+            f"{name[:80]!r} is not a Python package name: expected ASCII letters, digits, `-`, `_` and `.`"
+        )
+    return canonicalize_name(name)
+
+
+_CANONICAL_NAME: dict[str, Callable[[str], str]] = {
+    "npm": _canonical_npm_name,
+    "pypi": _canonical_pypi_name,
+}
+
+ECOSYSTEMS: tuple[str, ...] = tuple(_CANONICAL_NAME)
+"""The purl types whose names wump can canonicalise, and so the ecosystems it knows."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Purl:
+    """One package, without a version: `ecosystem` is the purl type, `name` the canonical full name.
+
+    The name of a scoped npm package holds its scope (`@scope/name`).
+    """
+
+    ecosystem: str
+    name: str
+
+    def __str__(self) -> str:
+        namespace, _, name = self.name.rpartition("/")
+        # The neutral type keeps packageurl-python from folding the case of the name.
+        neutral = PackageURL(type="generic", namespace=namespace or None, name=name).to_string()
+        return f"pkg:{self.ecosystem}/{neutral.removeprefix('pkg:generic/')}"
+
+
+def make_purl(ecosystem: str, name: str) -> Purl:
+    """Canonicalise a name of an ecosystem.
+
+    Raises:
+        InvalidPurl: The ecosystem is unknown, or the name can't be one of its names.
+    """
+    canonical_name = _CANONICAL_NAME.get(ecosystem)
+    if canonical_name is None:
+        raise InvalidPurl(f"unknown ecosystem {ecosystem[:40]!r}: wump knows {', '.join(ECOSYSTEMS)}")
+    if not name or len(name) > MAX_NAME_LENGTH:
+        raise InvalidPurl(
+            f"the package name must have 1 to {MAX_NAME_LENGTH} characters, this one has {len(name)}"
+        )
+    return Purl(ecosystem, canonical_name(name))
+
+
+def parse_purl(text: str) -> Purl:
+    """Read `pkg:npm/%40scope/name@1.0`, or the short form `npm:@scope/name`; a version is dropped.
+
+    Raises:
+        InvalidPurl: The text is neither; the message says which part is wrong and what was expected.
+    """
+    if len(text) > MAX_PURL_LENGTH:
+        raise InvalidPurl(f"a package URL has at most {MAX_PURL_LENGTH} characters, this one has {len(text)}")
+    text = text.strip()
+    if not text.startswith("pkg:"):
+        return _parse_short_form(text)
+    ecosystem, slash, rest = text.removeprefix("pkg:").lstrip("/").partition("/")
+    if not slash:
+        raise InvalidPurl(
+            f"{text[:80]!r} names no package: expected pkg:ecosystem/name, such as pkg:npm/express"
+        )
+    try:
+        parts = PackageURL.from_string(f"pkg:generic/{_encode_scope(rest)}")
+    except ValueError as error:
+        reason = str(error).replace("pkg:generic/", f"pkg:{ecosystem}/")
+        raise InvalidPurl(f"{text[:80]!r} is not a package URL: {reason[:200]}") from None
+    if parts.qualifiers or parts.subpath:
+        raise InvalidPurl(
+            f"{text[:80]!r} has qualifiers or a subpath: wump names whole packages, such as pkg:npm/express"
+        )
+    name = f"{parts.namespace}/{parts.name}" if parts.namespace else parts.name
+    return make_purl(ecosystem.lower(), name)
+
+
+def _encode_scope(rest: str) -> str:
+    """A raw `@` before a scope would be read as the start of a version."""
+    return "%40" + rest[1:] if rest.startswith("@") else rest
+
+
+def _parse_short_form(text: str) -> Purl:
+    ecosystem, colon, name = text.partition(":")
+    if not colon:
+        raise InvalidPurl(
+            f"{text[:80]!r} names no ecosystem: write npm:{text[:40]} or pypi:{text[:40]}, or a package URL"
+        )
+    name = unquote(name)
+    head, at, _version = name.rpartition("@")
+    return make_purl(ecosystem.lower(), head if at and head else name)

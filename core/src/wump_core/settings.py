@@ -1,0 +1,153 @@
+"""Settings of the core, read from `WUMP_*` environment variables or from files for container secrets.
+
+Only `main` and command modules build settings; everything else gets them as arguments.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from wump_core.errors import ConfigurationError
+
+SECRETS_DIRECTORY = Path("/run/secrets")
+
+
+class CoreSettings(BaseSettings):
+    """What every part of wump needs to know. Unset server URLs mean: use the embedded servers."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WUMP_",
+        secrets_dir=SECRETS_DIRECTORY if SECRETS_DIRECTORY.is_dir() else None,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="Postgres 18, as `postgresql://user:password@host/database`. Unset: embedded.",
+    )
+    valkey_url: SecretStr | None = Field(
+        default=None, description="Valkey 8 or later, as `valkey://host:6379/0`. Unset: embedded."
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("wump"),
+        description="Where the embedded servers keep their data.",
+    )
+    providers: str = Field(
+        default="",
+        description="Names of the providers to load, comma-separated, in order of preference. Empty: all.",
+    )
+    follow_depth: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="How many levels of dependencies are fetched with a tracked package.",
+    )
+    contact: str = Field(
+        default="", max_length=200, description="Mail or web address that upstreams find in our User-Agent."
+    )
+    log_format: Literal["console", "json", "auto"] = Field(
+        default="auto", description="`auto`: console in a terminal, JSON elsewhere."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Lowest level that is logged."
+    )
+    telemetry: Literal["off", "console", "otlp"] = Field(
+        default="off", description="Where OpenTelemetry traces go. `otlp` needs the extra `wump-core[otlp]`."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_only(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
+
+    @field_validator("valkey_url")
+    @classmethod
+    def _valkey_only(cls, value: SecretStr | None) -> SecretStr | None:
+        schemes = ("valkey://", "valkeys://", "redis://", "rediss://")
+        if value is not None and not value.get_secret_value().startswith(schemes):
+            raise ValueError("must start with valkey://")
+        return value
+
+    @property
+    def provider_names(self) -> tuple[str, ...]:
+        """The wanted providers in order; empty for all."""
+        return tuple(name.strip() for name in self.providers.split(",") if name.strip())
+
+
+def load_settings(**overrides: object) -> CoreSettings:
+    """Read the settings from the environment.
+
+    Raises:
+        ConfigurationError: A variable has a value that it can't have; the text names the variable.
+    """
+    try:
+        return CoreSettings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigurationError(describe_settings_error(error, "WUMP_")) from None
+
+
+def describe_settings_error(error: ValidationError, prefix: str) -> str:
+    """One line per wrong setting, each naming its environment variable; never the value, which may be a secret."""
+    lines = []
+    for item in error.errors(include_input=False, include_url=False):
+        name = prefix + "_".join(str(part) for part in item["loc"]).upper()
+        lines.append(f"{name}: {item['msg']}")
+    return "; ".join(lines)
+
+
+def service_environment(settings: CoreSettings) -> dict[str, str]:
+    """The environment for a child process that shall use exactly these servers and this data directory."""
+    environment = dict(os.environ) | {"WUMP_DATA_DIR": str(settings.data_dir)}
+    if settings.database_url is not None:
+        environment["WUMP_DATABASE_URL"] = settings.database_url.get_secret_value()
+    if settings.valkey_url is not None:
+        environment["WUMP_VALKEY_URL"] = settings.valkey_url.get_secret_value()
+    return environment
+
+
+class ProviderSettings(BaseSettings):
+    """What an operator may set for one provider, as `WUMP_PROVIDER_<NAME>_*`. A plugin may subclass it.
+
+    The plugin never reads the environment: it gets the finished object in its context.
+    """
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, frozen=True)
+
+    base_url: str | None = Field(
+        default=None,
+        max_length=2_000,
+        description="Where the upstream answers. Unset: the user's own npm or pip configuration, else the public registry.",
+    )
+    hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Further hosts (host or host:port) that this provider may ask, as a JSON list.",
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_web_address(cls, value: str | None) -> str | None:
+        return None if value is None else check_base_url(value)
+
+
+def check_base_url(value: str) -> str:
+    """The address without a trailing slash.
+
+    Raises:
+        ValueError: It is no http or https address, or it carries credentials, query or fragment.
+    """
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http or https address")
+    if parts.username or parts.password:
+        raise ValueError("must not carry credentials: wump reads public data only")
+    if parts.query or parts.fragment:
+        raise ValueError("must have neither query nor fragment")
+    return value.strip().rstrip("/")
