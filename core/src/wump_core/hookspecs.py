@@ -38,9 +38,7 @@ class ProviderInfo(Record):
     title: Short = Field(description="Its name for people.")
     provider_type: ProviderType
     ecosystems: tuple[Ecosystem, ...] = Field(max_length=50, description="The purl types it knows.")
-    manifests: tuple[Short, ...] = Field(
-        default=(), max_length=100, description="Globs of the file names it parses."
-    )
+    manifests: tuple[Short, ...] = Field(default=(), max_length=100, description="Globs of the file names it parses.")
     settings_class: type[ProviderSettings] = ProviderSettings
     rate_limit: Short | None = Field(default=None, description="The upstream's published limit, in words.")
     licence: Text = Field(description="The licence of the upstream's data.")
@@ -95,7 +93,5 @@ class DataProvider:
 
 
 REQUIRED_HOOKS = frozenset({"describe_provider"})
-CAPABILITIES = tuple(
-    name for name in vars(DataProvider) if not name.startswith("_") and name not in REQUIRED_HOOKS
-)
+CAPABILITIES = tuple(name for name in vars(DataProvider) if not name.startswith("_") and name not in REQUIRED_HOOKS)
 """Names of the hooks that a provider may leave out."""

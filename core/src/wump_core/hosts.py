@@ -18,12 +18,14 @@ _SHORTHAND_HOSTS = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket":
 _OWNER_SLASH_NAME_HOSTS = {"github.com", "bitbucket.org", "codeberg.org", "gitee.com", "git.sr.ht"}
 _CASE_FOLDING_HOSTS = {"github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "gitee.com"}
 _GITHUB_PAGES_OF_ITS_OWN = frozenset(
-    "about apps collections contact customer-stories enterprise events explore features login marketplace new "
-    "notifications organizations orgs pricing readme search security settings site sponsors team topics trending "
-    "users".split()
+    (
+        "about apps collections contact customer-stories enterprise events explore features login marketplace new"
+        " notifications organizations orgs pricing readme search security settings site sponsors team topics trending"
+        " users"
+    ).split(" ")
 )
 _PAGES_OF_A_REPOSITORY = frozenset(
-    "- blob blame commit commits issues merge_requests pulls raw releases src tags tree wiki wikis".split()
+    "- blob blame commit commits issues merge_requests pulls raw releases src tags tree wiki wikis".split(" ")
 )
 _SEGMENT = re.compile(r"[\w.~+-]+", re.ASCII)
 _SCP_STYLE = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w-]+(?:\.[\w-]+)+):(?!//)(?P<path>[^\s\\]+)", re.ASCII)
@@ -80,11 +82,7 @@ def _expand_shorthand(text: str) -> str | None:
     if colon and prefix in _SHORTHAND_HOSTS:
         return f"https://{_SHORTHAND_HOSTS[prefix]}/{rest}"
     parts = text.split("/")
-    if (
-        len(parts) == 2
-        and all(_SEGMENT.fullmatch(part) for part in parts)
-        and not text.startswith((".", "~"))
-    ):
+    if len(parts) == 2 and all(_SEGMENT.fullmatch(part) for part in parts) and not text.startswith((".", "~")):
         return f"https://github.com/{text}"
     return None
 
@@ -120,9 +118,7 @@ def _of_known_host(host: str, segments: list[str]) -> RepositoryUrl | None:
     if host in _OWNER_SLASH_NAME_HOSTS:
         project, inside = segments[:2], segments[2:]
     else:
-        end = next(
-            (i for i, part in enumerate(segments) if i >= 2 and part in _PAGES_OF_A_REPOSITORY), len(segments)
-        )
+        end = next((i for i, part in enumerate(segments) if i >= 2 and part in _PAGES_OF_A_REPOSITORY), len(segments))
         project, inside = segments[:end], [part for part in segments[end:] if part != "-"]
     return _repository(host, project, inside, known=True)
 
@@ -140,10 +136,7 @@ def _repository(host: str, project: list[str], inside: list[str], *, known: bool
     path = "/".join(project)
     if host in _CASE_FOLDING_HOSTS:
         path = path.lower()
-    if (
-        not all(_SEGMENT.fullmatch(part) and part not in (".", "..") for part in project)
-        or len(path) > MAX_PATH_LENGTH
-    ):
+    if not all(_SEGMENT.fullmatch(part) and part not in (".", "..") for part in project) or len(path) > MAX_PATH_LENGTH:
         return None
     directory = None
     if len(inside) > 2 and inside[0] in ("tree", "blob", "src"):

@@ -74,9 +74,7 @@ def make_purl(ecosystem: str, name: str) -> Purl:
     if canonical_name is None:
         raise InvalidPurl(f"unknown ecosystem {ecosystem[:40]!r}: wump knows {', '.join(ECOSYSTEMS)}")
     if not name or len(name) > MAX_NAME_LENGTH:
-        raise InvalidPurl(
-            f"the package name must have 1 to {MAX_NAME_LENGTH} characters, this one has {len(name)}"
-        )
+        raise InvalidPurl(f"the package name must have 1 to {MAX_NAME_LENGTH} characters, this one has {len(name)}")
     return Purl(ecosystem, canonical_name(name))
 
 
@@ -93,9 +91,7 @@ def parse_purl(text: str) -> Purl:
         return _parse_short_form(text)
     ecosystem, slash, rest = text.removeprefix("pkg:").lstrip("/").partition("/")
     if not slash:
-        raise InvalidPurl(
-            f"{text[:80]!r} names no package: expected pkg:ecosystem/name, such as pkg:npm/express"
-        )
+        raise InvalidPurl(f"{text[:80]!r} names no package: expected pkg:ecosystem/name, such as pkg:npm/express")
     try:
         parts = PackageURL.from_string(f"pkg:generic/{_encode_scope(rest)}")
     except ValueError as error:

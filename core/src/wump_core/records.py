@@ -87,12 +87,9 @@ class RepositoryClaim(Record):
     """
 
     host: Annotated[str, StringConstraints(min_length=3, max_length=255, pattern=r"^[a-z0-9.-]+$")]
-    path: Annotated[
-        str, StringConstraints(min_length=1, max_length=MAX_PATH_LENGTH), AfterValidator(_storable)
-    ]
+    path: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATH_LENGTH), AfterValidator(_storable)]
     owner: (
-        Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATH_LENGTH), AfterValidator(_storable)]
-        | None
+        Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATH_LENGTH), AfterValidator(_storable)] | None
     ) = None
     directory: Short | None = Field(default=None, description="Where in the repository the package stands.")
     verified: bool = False
@@ -107,12 +104,8 @@ class DependencyRecord(Record):
 
     purl: PurlText | None
     name: Name = Field(description="The dependency's real name as written.")
-    alias: Name | None = Field(
-        default=None, description="The name it is installed under, where that is another one."
-    )
-    requirement: Text | None = Field(
-        default=None, description="The range as written; null where none is written."
-    )
+    alias: Name | None = Field(default=None, description="The name it is installed under, where that is another one.")
+    requirement: Text | None = Field(default=None, description="The range as written; null where none is written.")
     resolved_version: Short | None = None
     scope: Scope
     optional: bool = Field(default=False, description="Whether the dependent works without it.")
@@ -167,9 +160,7 @@ class ManifestRecord(Record):
     status: Literal["ok", "partial"]
     project: Project | None = None
     dependencies: tuple[DependencyRecord, ...] = Field(max_length=MAX_DEPENDENCIES)
-    needs: tuple[Text, ...] = Field(
-        default=(), max_length=100, description="Paths of sibling files it wants to read."
-    )
+    needs: tuple[Text, ...] = Field(default=(), max_length=100, description="Paths of sibling files it wants to read.")
     diagnostics: tuple[Diagnostic, ...] = Field(default=(), max_length=MAX_DIAGNOSTICS)
 
 

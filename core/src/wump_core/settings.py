@@ -124,7 +124,7 @@ class ProviderSettings(BaseSettings):
     base_url: str | None = Field(
         default=None,
         max_length=2_000,
-        description="Where the upstream answers. Unset: the user's own npm or pip configuration, else the public registry.",
+        description="Where the upstream answers. Unset: the user's npm or pip configuration, else the public one.",
     )
     hosts: tuple[str, ...] = Field(
         default=(),

@@ -1,0 +1,299 @@
+"""Providers: found by entry point, loaded one by one, called one at a time.
+
+A plugin that can't be loaded is kept as broken, with its reason, distribution and version; the others run.
+Whatever a plugin's code raises leaves here as one of the errors of `wump_core.errors`.
+"""
+
+import asyncio
+import importlib.metadata
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from importlib.metadata import EntryPoint
+from typing import Any, TypeVar
+
+import httpx
+import pluggy
+import structlog
+from pydantic import ValidationError
+
+from wump_core.errors import (
+    ConfigurationError,
+    CredentialsRejected,
+    InvalidManifest,
+    InvalidResponse,
+    NotFound,
+    ProviderError,
+    ProviderFailed,
+    RateLimited,
+    Unavailable,
+)
+from wump_core.hookspecs import CAPABILITIES, ENTRY_POINT_GROUP, PROJECT_NAME, Context, DataProvider, ProviderInfo
+from wump_core.purl import Purl
+from wump_core.records import ManifestRecord, PackageRecord, ProviderHealth, Record
+from wump_core.registries import find_base_url
+from wump_core.settings import ProviderSettings, describe_settings_error
+
+CALL_DEADLINE_SECONDS = 45.0
+_HTTP_ERRORS: Mapping[int, type[ProviderError]] = {
+    401: CredentialsRejected,
+    403: CredentialsRejected,
+    404: NotFound,
+    410: NotFound,
+    451: NotFound,
+}
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+log = structlog.get_logger("wump.providers")
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A loaded provider. `capabilities` are the hooks that it implements."""
+
+    name: str
+    distribution: str
+    version: str
+    info: ProviderInfo
+    settings: ProviderSettings
+    base_url_origin: str
+    capabilities: frozenset[str]
+    hooks: Any
+
+    async def fetch_package(self, context: Context, purl: Purl) -> PackageRecord:
+        """Call the hook; see `hookspecs`. Raises a `ProviderError`, never anything else."""
+        record = await self._call(PackageRecord, lambda: self.hooks.fetch_package(context=context, purl=purl))
+        if record.purl != str(purl):
+            raise InvalidResponse(f"{self.name} was asked for {purl} and answered with {record.purl}")
+        return record
+
+    async def health_check(self, context: Context) -> ProviderHealth:
+        """Call the hook; a failure is an unhealthy answer, not an error."""
+        if "health_check" not in self.capabilities:
+            return ProviderHealth(ok=True, detail="the provider has no check of its own")
+        try:
+            return await self._call(ProviderHealth, lambda: self.hooks.health_check(context=context))
+        except ProviderError as error:
+            return ProviderHealth(ok=False, detail=str(error)[:2_000])
+
+    def parse_manifest(self, path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
+        """Call the hook. Raises `InvalidManifest`, or `ProviderFailed` where the plugin itself is at fault."""
+        try:
+            record = self.hooks.parse_manifest(path=path, content=content, siblings=siblings)
+        except InvalidManifest:
+            raise
+        except Exception as error:
+            raise ProviderFailed(f"{self.name} failed on {path}: {type(error).__name__}: {error}"[:500]) from error
+        return self._checked(ManifestRecord, record)
+
+    async def _call(self, record_type: type[AnyRecord], call: Callable[[], Awaitable[Any]]) -> AnyRecord:
+        try:
+            async with asyncio.timeout(CALL_DEADLINE_SECONDS):
+                record = await call()
+        except ProviderError:
+            raise
+        except Exception as error:
+            raise translate_error(self.name, error) from error
+        return self._checked(record_type, record)
+
+    def _checked(self, record_type: type[AnyRecord], record: object) -> AnyRecord:
+        if not isinstance(record, record_type):
+            raise ProviderFailed(f"{self.name} returned {type(record).__name__} instead of {record_type.__name__}")
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenProvider:
+    """A plugin that was found and can't be used, and why."""
+
+    name: str
+    distribution: str
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """All providers that were found. `active` is in order of preference."""
+
+    active: Sequence[Provider]
+    broken: Sequence[BrokenProvider]
+
+    def choose(self, capability: str, ecosystem: str) -> list[Provider]:
+        """Who can do this for that ecosystem: its registry of record first, then in the operator's order."""
+        able = [
+            provider
+            for provider in self.active
+            if capability in provider.capabilities and ecosystem in provider.info.ecosystems
+        ]
+        return sorted(able, key=lambda provider: provider.info.provider_type != "registry")
+
+    async def fetch_with_fallback(
+        self, capability: str, ecosystem: str, call: Callable[[Provider], Awaitable[AnyRecord]]
+    ) -> tuple[Provider, AnyRecord]:
+        """Ask the first able provider, and the next where one is out of reach; says which one answered.
+
+        Raises:
+            ConfigurationError: No provider can do this for the ecosystem; the text says which are broken.
+            ProviderError: The last one's error. `NotFound` is an answer, and so ends the search.
+        """
+        able = self.choose(capability, ecosystem)
+        if not able:
+            broken = "; ".join(f"{item.name} is broken: {item.reason}" for item in self.broken)
+            raise ConfigurationError(
+                f"no provider can {capability} for {ecosystem}: install wump-provider-{ecosystem}"
+                f" or name it in WUMP_PROVIDERS{'. ' + broken if broken else ''}"
+            )
+        last: ProviderError = Unavailable("nobody was asked")
+        for provider in able:
+            try:
+                return provider, await call(provider)
+            except (Unavailable, RateLimited) as error:
+                log.warning("provider.unavailable", provider=provider.name, capability=capability, error=str(error))
+                last = error
+        raise last
+
+    def describe(self) -> list[dict[str, Any]]:
+        """One row per provider, as the table `providers` keeps them."""
+        rows: list[dict[str, Any]] = []
+        for provider in self.active:
+            info = provider.info
+            rows.append(
+                {
+                    "name": provider.name,
+                    "distribution": provider.distribution,
+                    "version": provider.version,
+                    "state": "active",
+                    "reason": None,
+                    "title": info.title,
+                    "provider_type": info.provider_type,
+                    "ecosystems": list(info.ecosystems),
+                    "capabilities": [name for name in CAPABILITIES if name in provider.capabilities],
+                    "rate_limit": info.rate_limit,
+                    "licence": info.licence,
+                    "attribution": info.attribution,
+                    "terms": info.terms,
+                }
+            )
+        for broken in self.broken:
+            rows.append(
+                dict.fromkeys(("title", "provider_type", "rate_limit", "licence", "attribution", "terms"))
+                | {
+                    "name": broken.name,
+                    "distribution": broken.distribution,
+                    "version": broken.version,
+                    "state": "broken",
+                    "reason": broken.reason,
+                    "ecosystems": [],
+                    "capabilities": [],
+                }
+            )
+        return rows
+
+
+def load_providers(wanted: Sequence[str] = ()) -> Providers:
+    """Load the wanted providers in their order, or all that are installed, by name.
+
+    Entry points are walked one by one, since pluggy's own loader stops at the first bad plugin.
+    """
+    found = {entry.name: entry for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)}
+    active: list[Provider] = []
+    broken: list[BrokenProvider] = []
+    for name in wanted or sorted(found):
+        entry = found.get(name)
+        if entry is None:
+            known = ", ".join(sorted(found)) or "none"
+            broken.append(BrokenProvider(name, f"wump-provider-{name}", "", f"not installed; installed are: {known}"))
+            continue
+        try:
+            active.append(_load(entry))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may even call sys.exit while it is imported
+            reason = str(error) if isinstance(error, ConfigurationError) else f"{type(error).__name__}: {error}"
+            broken.append(BrokenProvider(name, *_distribution(entry), reason[:500]))
+            log.warning("provider.broken", provider=name, reason=reason[:500])
+    return Providers(active, broken)
+
+
+def _load(entry: EntryPoint) -> Provider:
+    manager = pluggy.PluginManager(PROJECT_NAME)
+    manager.add_hookspecs(DataProvider)
+    module = entry.load()
+    manager.register(module, entry.name)
+    manager.check_pending()
+    implemented = frozenset(caller.name for caller in manager.get_hookcallers(module) or ())
+    if "describe_provider" not in implemented:
+        raise ConfigurationError("the plugin has no describe_provider")
+    info = manager.hook.describe_provider()
+    if not isinstance(info, ProviderInfo):
+        raise ConfigurationError(f"describe_provider returned {type(info).__name__} instead of ProviderInfo")
+    settings, origin = _settings(entry.name, info)
+    distribution, version = _distribution(entry)
+    return Provider(
+        entry.name, distribution, version, info, settings, origin, implemented & set(CAPABILITIES), manager.hook
+    )
+
+
+def _settings(name: str, info: ProviderInfo) -> tuple[ProviderSettings, str]:
+    """The provider's settings with a base URL: the operator's, else the user's own, else the tables'."""
+    prefix = f"WUMP_PROVIDER_{name.upper().replace('-', '_')}_"
+    try:
+        settings = info.settings_class(_env_prefix=prefix)
+    except ValidationError as error:
+        raise ConfigurationError(describe_settings_error(error, prefix)) from None
+    if settings.base_url is not None:
+        return settings, f"{prefix}BASE_URL"
+    base_url = find_base_url(info.ecosystems[0]) if info.ecosystems else None
+    if base_url is None:
+        raise ConfigurationError(f"needs the setting {prefix}BASE_URL")
+    return settings.model_copy(update={"base_url": base_url.url}), base_url.origin
+
+
+def _distribution(entry: EntryPoint) -> tuple[str, str]:
+    return (entry.dist.name, entry.dist.version) if entry.dist else ("", "")
+
+
+def translate_error(provider: str, error: Exception) -> ProviderError:
+    """What an exception out of a hook means for the caller."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return _translate_status(provider, error.response)
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return Unavailable(f"{provider} did not answer in time")
+    if isinstance(error, httpx.TransportError | OSError):
+        return Unavailable(f"{provider} can't be reached: {type(error).__name__}")
+    if isinstance(error, ValidationError):
+        fields = ", ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'record'}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False)[:5]
+        )
+        return InvalidResponse(f"{provider} answered with something that is no {error.title}: {fields}"[:1_000])
+    if isinstance(error, ValueError | RecursionError | httpx.HTTPError):
+        return InvalidResponse(f"{provider} answered with something that can't be read: {error}"[:500])
+    return ProviderFailed(f"the plugin {provider} failed: {type(error).__name__}: {error}"[:500])
+
+
+def _translate_status(provider: str, response: httpx.Response) -> ProviderError:
+    status = response.status_code
+    if status == 429:
+        return RateLimited(f"{provider} asks for patience (HTTP 429)", _retry_at(response))
+    if status >= 500 or status in (408, 425):
+        return Unavailable(f"{provider} fails on its side (HTTP {status})")
+    error = _HTTP_ERRORS.get(status, InvalidResponse)
+    return error(f"{provider} answered HTTP {status}")
+
+
+def _retry_at(response: httpx.Response) -> datetime:
+    """When `Retry-After` (RFC 9110, seconds or a date) allows the next call; a minute where it says nothing useful."""
+    value = response.headers.get("retry-after", "")
+    now = datetime.now(UTC)
+    if value.isdigit() and len(value) < 8 and int(value) > 0:
+        return now + timedelta(seconds=min(int(value), 24 * 3600))
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return now + timedelta(seconds=60)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max(moment, now + timedelta(seconds=1)), now + timedelta(days=1))

@@ -1,0 +1,85 @@
+"""What every table shares: metadata, naming, column kinds, and how to reach the database."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import BigInteger, Column, DateTime, Identity, MetaData, Uuid, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from wump_core.errors import ConfigurationError
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def key_column() -> Column[int]:
+    """A bigint key for joins; it never leaves the database."""
+    return Column("id", BigInteger, Identity(always=True), primary_key=True)
+
+
+def public_id_column() -> Column[Any]:
+    """The id that leaves the database."""
+    return Column("public_id", Uuid, nullable=False, server_default=text("uuidv7()"), unique=True)
+
+
+def time_column(name: str, *, nullable: bool = True, default_now: bool = False) -> Column[Any]:
+    """A moment, with its zone."""
+    return Column(
+        name, DateTime(timezone=True), nullable=nullable, server_default=text("now()") if default_now else None
+    )
+
+
+def make_engine(
+    database_url: SecretStr, *, application_name: str, pool_size: int = 5, statement_timeout_ms: int = 30_000
+) -> AsyncEngine:
+    """An engine on asyncpg whose every wait is bounded.
+
+    Raises:
+        ConfigurationError: The URL can't be read.
+    """
+    try:
+        url = make_url(database_url.get_secret_value()).set(drivername="postgresql+asyncpg")
+    except Exception:
+        raise ConfigurationError(
+            "WUMP_DATABASE_URL is not a database URL: postgresql://user:password@host/name"
+        ) from None
+    arguments: dict[str, Any] = {
+        "timeout": 5,
+        "command_timeout": statement_timeout_ms / 1000 + 5,
+        "server_settings": {"application_name": application_name, "statement_timeout": str(statement_timeout_ms)},
+    }
+    # asyncpg takes libpq's word as `ssl`, not as a part of the URL.
+    if sslmode := url.query.get("sslmode"):
+        arguments["ssl"] = sslmode
+        url = url.difference_update_query(["sslmode"])
+    return create_async_engine(
+        url, pool_size=pool_size, max_overflow=0, pool_timeout=2, pool_pre_ping=False, connect_args=arguments
+    )
+
+
+async def raw_connection(connection: AsyncConnection) -> Any:
+    """The asyncpg connection beneath, in the same transaction, for COPY and for fixed statements."""
+    return (await connection.get_raw_connection()).driver_connection
+
+
+async def fill_temporary_table(
+    connection: AsyncConnection, name: str, definition: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """COPY rows into a temporary table that empties itself when the transaction ends.
+
+    The table is made once per connection, so that a busy worker doesn't fill Postgres' catalogue with the
+    remains of dropped ones.
+    """
+    await connection.execute(text(f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} ({definition}) ON COMMIT DELETE ROWS"))
+    await connection.execute(text(f"DELETE FROM {name}"))
+    raw = await raw_connection(connection)
+    await raw.copy_records_to_table(name, schema_name="pg_temp", columns=list(columns), records=rows)

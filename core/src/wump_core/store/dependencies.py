@@ -1,0 +1,174 @@
+"""Dependencies: which repository uses which package. Derived from statements, one row per pair.
+
+A pair that no statement supports any more keeps its row with no scopes: the row is what concurrent writers
+lock, and what a list of past dependents reads.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wump_core.store.base import metadata, time_column
+
+EXCLUSIONS = ("own_organization", "no_owner")
+"""Why a pair is not counted, in order of precedence."""
+
+dependencies = Table(
+    "dependencies",
+    metadata,
+    Column("package_id", BigInteger, ForeignKey("packages.id"), nullable=False),
+    Column("repository_id", BigInteger, ForeignKey("repositories.id"), nullable=False),
+    Column("organization_id", BigInteger, ForeignKey("organizations.id"), comment="Null: the owner is unknown."),
+    Column(
+        "scopes", SmallInteger, nullable=False, server_default=text("0"), comment="Union of scope bits; 0: no more."
+    ),
+    Column("direct", Boolean, nullable=False, server_default=text("false")),
+    Column("claimed", Boolean, nullable=False, server_default=text("true"), comment="Only the package says it is its."),
+    Column("exclusion", Text, comment="Why the pair is not counted; null: it is."),
+    Column("statement_id", BigInteger, ForeignKey("statements.id"), comment="The strongest evidence."),
+    Column("providers", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    time_column("first_seen_at"),
+    PrimaryKeyConstraint("package_id", "repository_id"),
+    CheckConstraint(f"exclusion IN {EXCLUSIONS}", name="exclusion"),
+    Index("ix_dependencies_repository_id", "repository_id"),
+    Index("ix_dependencies_statement_id", "statement_id"),
+    Index("ix_dependencies_package_id_organization_id", "package_id", "organization_id"),
+    Index(
+        "ix_dependencies_counted",
+        "package_id",
+        "repository_id",
+        postgresql_where=text("exclusion IS NULL AND scopes <> 0"),
+    ),
+)
+
+Pair = tuple[int, int]
+"""(package_id, repository_id)"""
+
+VALUE_COLUMNS = (
+    *("organization_id", "scopes", "direct", "claimed", "exclusion", "statement_id", "providers", "first_seen_at"),
+)
+
+GIVEN_PAIRS = (
+    "(SELECT * FROM unnest(CAST(:package_ids AS bigint[]), CAST(:repository_ids AS bigint[]))"
+    " AS pair(package_id, repository_id))"
+)
+ALL_PAIRS = (
+    "(SELECT s.package_id, so.repository_id FROM statements s JOIN sources so ON so.id = s.source_id"
+    " WHERE s.removed_at IS NULL AND so.repository_id IS NOT NULL"
+    " UNION SELECT package_id, repository_id FROM dependencies)"
+)
+
+
+def derived_dependencies(pairs: str) -> str:
+    """The one definition of what a dependency row says, as SQL over a subquery of (package_id, repository_id).
+
+    The strongest statement is chosen by facts alone, never by keys, so that the order of jobs does not show.
+    """
+    return f"""
+    SELECT pair.package_id, pair.repository_id, a.organization_id,
+           coalesce(bit_or(s.scope), 0::smallint) AS scopes,
+           coalesce(bool_or(s.direct), false) AS direct,
+           NOT coalesce(bool_or(so.repository_verified), false) AS claimed,
+           CASE WHEN count(s.id) = 0 THEN NULL
+                WHEN a.organization_id = p.organization_id THEN 'own_organization'
+                WHEN a.organization_id IS NULL THEN 'no_owner' END AS exclusion,
+           (array_agg(s.id ORDER BY so.repository_verified DESC, s.direct DESC, s.scope, x.purl, so.provider,
+                      s.field, s.fingerprint) FILTER (WHERE s.id IS NOT NULL))[1] AS statement_id,
+           coalesce(array_agg(DISTINCT so.provider) FILTER (WHERE so.id IS NOT NULL), '{{}}') AS providers,
+           min(s.first_seen_at) AS first_seen_at
+      FROM {pairs} pair
+      JOIN packages p ON p.id = pair.package_id
+      JOIN repositories r ON r.id = pair.repository_id
+      LEFT JOIN accounts a ON a.id = r.account_id
+      LEFT JOIN (sources so JOIN packages x ON x.id = so.package_id JOIN statements s ON s.source_id = so.id
+                 AND s.removed_at IS NULL)
+        ON so.repository_id = pair.repository_id AND s.package_id = pair.package_id
+     GROUP BY pair.package_id, pair.repository_id, a.organization_id, p.organization_id"""
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyChange:
+    """How one pair changed. A count is +1, 0 or -1."""
+
+    package_id: int
+    organization_ids: frozenset[int]
+    repositories: int
+    own_organization: int
+    no_owner: int
+
+
+async def refresh_dependencies(connection: AsyncConnection, pairs: Collection[Pair]) -> list[DependencyChange]:
+    """Derive these pairs anew from the statements; returns what changed.
+
+    Rows are inserted where missing, locked in key order, and computed in a later statement, whose snapshot
+    then sees all that other writers of the same pairs have committed.
+    """
+    if not pairs:
+        return []
+    ordered = sorted(pairs)
+    keys = {"package_ids": [pair[0] for pair in ordered], "repository_ids": [pair[1] for pair in ordered]}
+    await connection.execute(_ADD_MISSING, keys)
+    await connection.execute(_LOCK, keys)
+    rows = (await connection.execute(_UPDATE, keys)).all()
+    return [
+        DependencyChange(
+            package_id=row.package_id,
+            organization_ids=frozenset(key for key in (row.old_organization, row.new_organization) if key is not None),
+            repositories=row.new_counted - row.old_counted,
+            own_organization=(row.new_exclusion == "own_organization") - (row.old_exclusion == "own_organization"),
+            no_owner=(row.new_exclusion == "no_owner") - (row.old_exclusion == "no_owner"),
+        )
+        for row in rows
+    ]
+
+
+async def list_pairs_of_organizations(
+    connection: AsyncConnection, package_id: int, organization_ids: Collection[int]
+) -> list[Pair]:
+    """The pairs of a package whose repositories belong to these organizations."""
+    rows = await connection.execute(
+        text(
+            "SELECT package_id, repository_id FROM dependencies WHERE package_id = :package_id"
+            " AND organization_id = ANY(CAST(:organization_ids AS bigint[]))"
+        ),
+        {"package_id": package_id, "organization_ids": list(organization_ids)},
+    )
+    return [(row.package_id, row.repository_id) for row in rows]
+
+
+_ADD_MISSING = text(
+    f"INSERT INTO dependencies (package_id, repository_id) SELECT package_id, repository_id FROM {GIVEN_PAIRS} pair"
+    " WHERE NOT EXISTS (SELECT FROM dependencies d"
+    "   WHERE d.package_id = pair.package_id AND d.repository_id = pair.repository_id)"
+    " ORDER BY 1, 2 ON CONFLICT DO NOTHING"
+)
+_LOCK = text(
+    f"SELECT FROM {GIVEN_PAIRS} pair JOIN dependencies d USING (package_id, repository_id)"
+    " ORDER BY d.package_id, d.repository_id FOR UPDATE OF d"
+)
+_UPDATE = text(
+    f"UPDATE dependencies d SET {', '.join(f'{column} = n.{column}' for column in VALUE_COLUMNS)}"
+    f" FROM ({derived_dependencies(GIVEN_PAIRS)}) n"
+    " WHERE d.package_id = n.package_id AND d.repository_id = n.repository_id"
+    f" AND ROW({', '.join('d.' + column for column in VALUE_COLUMNS)})"
+    f" IS DISTINCT FROM ROW({', '.join('n.' + column for column in VALUE_COLUMNS)})"
+    " RETURNING d.package_id, old.organization_id AS old_organization, new.organization_id AS new_organization,"
+    " old.exclusion AS old_exclusion, new.exclusion AS new_exclusion,"
+    " (old.scopes <> 0 AND old.exclusion IS NULL)::int AS old_counted,"
+    " (new.scopes <> 0 AND new.exclusion IS NULL)::int AS new_counted"
+)

@@ -1,0 +1,240 @@
+"""The answer: which organizations depend on a package. One row per (package, organization), kept ready.
+
+A page is one range of one index that holds all that the page shows, so the page of the most popular package
+costs what that of the least popular costs. Totals are folded from deltas, so that many writers don't queue
+on the row of one popular package.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wump_core.store.base import key_column, metadata, time_column
+from wump_core.store.sources import SCOPE_BITS
+
+SCOPE_COLUMNS: Mapping[str, str] = {scope: f"{scope}_repositories" for scope in SCOPE_BITS}
+SHOWN_COLUMNS = (
+    *("organization_public_id", "host", "login", "kind", "repositories", *SCOPE_COLUMNS.values()),
+    *("stars", "last_activity_at", "first_seen_at", "providers", "evidence"),
+)
+STARS_RANK = "coalesce(stars, '-1'::bigint)"
+ACTIVITY_RANK = "coalesce(last_activity_at, '-infinity'::timestamptz)"
+
+
+def _page_index(name: str, rank: str) -> Index:
+    return Index(
+        f"ix_package_organizations_by_{name}",
+        "package_id",
+        rank if rank in SHOWN_COLUMNS else text(rank),
+        "organization_id",
+        postgresql_include=[column for column in SHOWN_COLUMNS if column != rank],
+        postgresql_where=text("repositories > 0"),
+    )
+
+
+package_organizations = Table(
+    "package_organizations",
+    metadata,
+    Column("package_id", BigInteger, ForeignKey("packages.id"), nullable=False),
+    Column("organization_id", BigInteger, ForeignKey("organizations.id"), nullable=False),
+    Column("organization_public_id", Uuid, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("login", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("repositories", Integer, nullable=False, server_default=text("0"), comment="0: it depended once."),
+    *(Column(name, Integer, nullable=False, server_default=text("0")) for name in SCOPE_COLUMNS.values()),
+    Column("stars", BigInteger, comment="Of the dependent repositories; null: unknown."),
+    time_column("last_activity_at"),
+    time_column("first_seen_at"),
+    Column("providers", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("evidence", JSONB, comment="The strongest statement of the strongest repository."),
+    PrimaryKeyConstraint("package_id", "organization_id"),
+    _page_index("repositories", "repositories"),
+    _page_index("stars", STARS_RANK),
+    _page_index("last_activity", ACTIVITY_RANK),
+)
+
+_TOTALS = ("organizations", "repositories", "own_organization", "no_owner")
+
+package_totals = Table(
+    "package_totals",
+    metadata,
+    Column("package_id", BigInteger, ForeignKey("packages.id"), primary_key=True),
+    *(Column(name, Integer, nullable=False) for name in _TOTALS),
+    time_column("as_of", nullable=False),
+)
+
+package_deltas = Table(
+    "package_deltas",
+    metadata,
+    key_column(),
+    Column("package_id", BigInteger, ForeignKey("packages.id"), nullable=False),
+    *(Column(name, Integer, nullable=False) for name in _TOTALS),
+    time_column("created_at", nullable=False, default_now=True),
+    Index("ix_package_deltas_package_id", "package_id"),
+)
+
+Answer = tuple[int, int]
+"""(package_id, organization_id)"""
+
+VALUE_COLUMNS = SHOWN_COLUMNS
+
+GIVEN_ANSWERS = (
+    "(SELECT * FROM unnest(CAST(:package_ids AS bigint[]), CAST(:organization_ids AS bigint[]))"
+    " AS answer(package_id, organization_id))"
+)
+ALL_ANSWERS = (
+    "(SELECT package_id, organization_id FROM dependencies WHERE organization_id IS NOT NULL"
+    " UNION SELECT package_id, organization_id FROM package_organizations)"
+)
+
+# Every part is cut to a bound: an index entry must fit a third of a page whatever an upstream wrote.
+_EVIDENCE = """jsonb_build_object(
+    'repository', 'https://' || r.host || '/' || r.path, 'claimed', d.claimed, 'source', so.kind,
+    'provider', so.provider, 'package', x.purl, 'version', left(so.revision, 64), 'field', left(s.field, 64),
+    'scope', s.scope, 'requirement', left(s.requirement, 120), 'line', s.line)"""
+
+
+def derived_answers(answers: str) -> str:
+    """The one definition of what a row of the answer says, as SQL over (package_id, organization_id)."""
+    scopes = ", ".join(
+        f"count(*) FILTER (WHERE d.scopes & {bit} <> 0)::int AS {SCOPE_COLUMNS[scope]}"
+        for scope, bit in SCOPE_BITS.items()
+    )
+    return f"""
+    SELECT answer.package_id, answer.organization_id, o.public_id AS organization_public_id, o.host, o.login, o.kind,
+           counts.*, told.providers, strongest.evidence
+      FROM {answers} answer
+      JOIN organizations o ON o.id = answer.organization_id
+      CROSS JOIN LATERAL (
+        SELECT count(*)::int AS repositories, {scopes}, sum(r.stars)::bigint AS stars,
+               max(r.pushed_at) AS last_activity_at, min(d.first_seen_at) AS first_seen_at
+          FROM dependencies d JOIN repositories r ON r.id = d.repository_id
+         WHERE d.package_id = answer.package_id AND d.organization_id = answer.organization_id
+           AND d.exclusion IS NULL AND d.scopes <> 0) counts
+      CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(DISTINCT provider), '{{}}') AS providers
+          FROM dependencies d CROSS JOIN unnest(d.providers) provider
+         WHERE d.package_id = answer.package_id AND d.organization_id = answer.organization_id
+           AND d.exclusion IS NULL AND d.scopes <> 0) told
+      LEFT JOIN LATERAL (
+        SELECT {_EVIDENCE} AS evidence
+          FROM dependencies d JOIN repositories r ON r.id = d.repository_id
+          JOIN statements s ON s.id = d.statement_id JOIN sources so ON so.id = s.source_id
+          JOIN packages x ON x.id = so.package_id
+         WHERE d.package_id = answer.package_id AND d.organization_id = answer.organization_id
+           AND d.exclusion IS NULL AND d.scopes <> 0
+         ORDER BY r.stars DESC NULLS LAST, d.claimed, d.direct DESC, r.host, r.path LIMIT 1) strongest ON true"""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts of one package, or changes of them.
+
+    `organizations` and `repositories` are listed; `own_organization` and `no_owner` are pairs left out, by
+    reason. A dependent package that names no repository counts as a pair without an owner.
+    """
+
+    organizations: int = 0
+    repositories: int = 0
+    own_organization: int = 0
+    no_owner: int = 0
+
+    def plus(self, other: "Totals") -> "Totals":
+        """The sum of both."""
+        return Totals(*(getattr(self, name) + getattr(other, name) for name in _TOTALS))
+
+
+async def refresh_answers(connection: AsyncConnection, answers: Collection[Answer]) -> dict[int, int]:
+    """Derive these rows of the answer anew; returns the change in listed organizations per package.
+
+    Locked like dependencies: insert the missing, lock in key order, compute in a later statement.
+    """
+    changes: dict[int, int] = {}
+    if not answers:
+        return changes
+    ordered = sorted(answers)
+    keys = {"package_ids": [answer[0] for answer in ordered], "organization_ids": [answer[1] for answer in ordered]}
+    await connection.execute(_ADD_MISSING, keys)
+    await connection.execute(_LOCK, keys)
+    for row in await connection.execute(_UPDATE, keys):
+        changes[row.package_id] = changes.get(row.package_id, 0) + row.change
+    return changes
+
+
+async def add_deltas(connection: AsyncConnection, deltas: Mapping[int, Totals]) -> None:
+    """Note changes of totals, to be folded later; packages without a change are left out."""
+    rows = [
+        {"package_id": package_id} | {name: getattr(delta, name) for name in _TOTALS}
+        for package_id, delta in sorted(deltas.items())
+        if delta != Totals()
+    ]
+    if rows:
+        await connection.execute(package_deltas.insert(), rows)
+
+
+async def fold_deltas(connection: AsyncConnection, *, limit: int = 10_000) -> int:
+    """Fold deltas into totals; returns how many. Does nothing while another process folds."""
+    if not (await connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _FOLD_LOCK})).scalar_one():
+        return 0
+    return len((await connection.execute(_FOLD, {"limit": limit})).all())
+
+
+def merge_deltas(*parts: Iterable[tuple[int, Totals]]) -> dict[int, Totals]:
+    """Add up changes per package."""
+    merged: dict[int, Totals] = {}
+    for part in parts:
+        for package_id, delta in part:
+            merged[package_id] = merged.get(package_id, Totals()).plus(delta)
+    return merged
+
+
+_FOLD_LOCK = 0x77756D70_01
+
+_ADD_MISSING = text(
+    "INSERT INTO package_organizations (package_id, organization_id, organization_public_id, host, login, kind)"
+    f" SELECT answer.package_id, o.id, o.public_id, o.host, o.login, o.kind FROM {GIVEN_ANSWERS} answer"
+    " JOIN organizations o ON o.id = answer.organization_id"
+    " WHERE NOT EXISTS (SELECT FROM package_organizations a"
+    "   WHERE a.package_id = answer.package_id AND a.organization_id = answer.organization_id)"
+    " ORDER BY 1, 2 ON CONFLICT DO NOTHING"
+)
+_LOCK = text(
+    f"SELECT FROM {GIVEN_ANSWERS} answer JOIN package_organizations a USING (package_id, organization_id)"
+    " ORDER BY a.package_id, a.organization_id FOR UPDATE OF a"
+)
+_UPDATE = text(
+    f"UPDATE package_organizations a SET {', '.join(f'{column} = n.{column}' for column in VALUE_COLUMNS)}"
+    f" FROM ({derived_answers(GIVEN_ANSWERS)}) n"
+    " WHERE a.package_id = n.package_id AND a.organization_id = n.organization_id"
+    f" AND ROW({', '.join('a.' + column for column in VALUE_COLUMNS)})"
+    f" IS DISTINCT FROM ROW({', '.join('n.' + column for column in VALUE_COLUMNS)})"
+    " RETURNING a.package_id, (new.repositories > 0)::int - (old.repositories > 0)::int AS change"
+)
+_FOLD = text(
+    "WITH gone AS (DELETE FROM package_deltas WHERE id IN"
+    "   (SELECT id FROM package_deltas ORDER BY id LIMIT :limit) RETURNING *),"
+    " sums AS (SELECT package_id, "
+    + ", ".join(f"sum({name})::int AS {name}" for name in _TOTALS)
+    + ", max(created_at) AS as_of FROM gone GROUP BY package_id),"
+    f" saved AS (INSERT INTO package_totals AS t (package_id, {', '.join(_TOTALS)}, as_of)"
+    f" SELECT package_id, {', '.join(_TOTALS)}, as_of FROM sums ORDER BY package_id"
+    " ON CONFLICT (package_id) DO UPDATE SET "
+    + ", ".join(f"{name} = t.{name} + excluded.{name}" for name in _TOTALS)
+    + ", as_of = greatest(t.as_of, excluded.as_of) RETURNING 1) SELECT id FROM gone"
+)

@@ -1,0 +1,84 @@
+"""What is known of the providers, and what each was asked: when, and with which success."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ARRAY, Column, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wump_core.store.base import metadata, time_column
+
+providers = Table(
+    "providers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("distribution", Text),
+    Column("version", Text),
+    Column("state", Text, nullable=False, comment="active, or broken with its reason."),
+    Column("reason", Text),
+    Column("title", Text),
+    Column("provider_type", Text),
+    Column("ecosystems", ARRAY(Text), nullable=False),
+    Column("capabilities", ARRAY(Text), nullable=False),
+    Column("rate_limit", Text),
+    Column("licence", Text),
+    Column("attribution", Text),
+    Column("terms", Text),
+    time_column("seen_at", nullable=False, default_now=True),
+)
+
+provider_subjects = Table(
+    "provider_subjects",
+    metadata,
+    Column("provider", Text, nullable=False),
+    Column("capability", Text, nullable=False, comment="The hook that was called."),
+    Column("subject", Text, nullable=False, comment="What it was asked about, such as a purl."),
+    time_column("last_attempt_at", nullable=False),
+    time_column("last_ok_at"),
+    Column("error", Text, comment="Why the last attempt failed; null: it did not."),
+    PrimaryKeyConstraint("subject", "capability", "provider"),
+)
+
+_FIELDS = (
+    *("distribution", "version", "state", "reason", "title", "provider_type", "ecosystems", "capabilities"),
+    *("rate_limit", "licence", "attribution", "terms"),
+)
+
+
+async def save_providers(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note what a worker has loaded; providers that it does not name any more are forgotten."""
+    names = [row["name"] for row in rows]
+    await connection.execute(
+        text("DELETE FROM providers WHERE NOT name = ANY(CAST(:names AS text[]))"), {"names": names}
+    )
+    for row in sorted(rows, key=lambda row: row["name"]):
+        await connection.execute(
+            text(
+                f"INSERT INTO providers (name, {', '.join(_FIELDS)})"
+                f" VALUES (:name, {', '.join(':' + field for field in _FIELDS)}) ON CONFLICT (name) DO UPDATE SET "
+                + ", ".join(f"{field} = excluded.{field}" for field in _FIELDS)
+                + ", seen_at = now()"
+            ),
+            dict(row),
+        )
+
+
+async def list_providers(connection: AsyncConnection) -> list[Mapping[str, Any]]:
+    """The providers as the workers loaded them last, by name."""
+    rows = await connection.execute(text(f"SELECT name, {', '.join(_FIELDS)}, seen_at FROM providers ORDER BY name"))
+    return [row._mapping for row in rows]
+
+
+async def save_attempt(
+    connection: AsyncConnection, provider: str, capability: str, subject: str, *, error: str | None
+) -> None:
+    """Note that a provider was asked about a subject."""
+    await connection.execute(
+        text(
+            "INSERT INTO provider_subjects AS s (provider, capability, subject, last_attempt_at, last_ok_at, error)"
+            " VALUES (:provider, :capability, :subject, now(), CASE WHEN CAST(:error AS text) IS NULL THEN now() END,"
+            " :error) ON CONFLICT (subject, capability, provider) DO UPDATE SET last_attempt_at = now(),"
+            " last_ok_at = coalesce(excluded.last_ok_at, s.last_ok_at), error = excluded.error"
+        ),
+        {"provider": provider, "capability": capability, "subject": subject, "error": error},
+    )

@@ -1,0 +1,1 @@
+"""wump's database migrations: the Alembic environment and its versions, installable."""

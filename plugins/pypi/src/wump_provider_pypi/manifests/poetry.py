@@ -1,0 +1,98 @@
+"""Poetry's tables in pyproject.toml.
+
+Source: Poetry's manual (the pyproject.toml file; dependency specification). Constraints are kept as written:
+their carets and tildes are Poetry's own. In Poetry 2 the table may also only enrich `[project]`: then it says
+where a package comes from, and its entry is not stated twice.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from packaging.utils import canonicalize_name
+from wump_core import DependencySource
+
+from wump_provider_pypi.fields import is_storable, quote
+from wump_provider_pypi.manifests.document import Document, field_of
+from wump_provider_pypi.manifests.scopes import scope_of_group
+from wump_provider_pypi.manifests.toml_lines import TomlPath
+from wump_provider_pypi.requirements import Place, Reading, make_dependency
+
+_LOCATIONS: tuple[tuple[str, DependencySource], ...] = (
+    ("git", "git"), ("path", "path"), ("file", "path"), ("url", "url")
+)  # fmt: skip
+
+
+def has_poetry_dependencies(document: Document) -> bool:
+    """Whether `[tool.poetry.dependencies]` states what `[project]` calls dynamic."""
+    tool = document.data.get("tool")
+    poetry = tool.get("poetry") if isinstance(tool, dict) else None
+    return isinstance(poetry, dict) and isinstance(poetry.get("dependencies"), dict)
+
+
+def add_poetry(document: Document) -> None:
+    """Read the dependencies, extras and groups of `[tool.poetry]`."""
+    base = ("tool", "poetry")
+    stated = {
+        canonicalize_name(dependency.name)
+        for dependency in document.findings.dependencies
+        if (dependency.field or "").startswith(("project.dependencies", "project.optional-dependencies"))
+    }
+    extras = _extras(document)
+    for name, path, constraint in _constraints(document, (*base, "dependencies")):
+        if canonicalize_name(name) in stated:
+            continue
+        groups = tuple(sorted(extras.get(canonicalize_name(name), ())))
+        optional = isinstance(constraint, dict) and constraint.get("optional") is True
+        place = Place(
+            field=field_of(path[:3]),
+            scope="optional" if optional else "runtime",
+            groups=groups if optional else (),
+            optional=optional,
+        )
+        document.add(path, _parse_constraint(name, constraint, place))
+    _add_group(document, (*base, "dev-dependencies"), "dev")
+    for group in document.table(*base, "group"):
+        _add_group(document, (*base, "group", group, "dependencies"), canonicalize_name(group))
+
+
+def _add_group(document: Document, table: tuple[str, ...], group: str) -> None:
+    place = Place(field=field_of(table), scope=scope_of_group(group), groups=(group,) if group else ())
+    for name, path, constraint in _constraints(document, table):
+        document.add(path, _parse_constraint(name, constraint, place))
+
+
+def _extras(document: Document) -> dict[str, set[str]]:
+    """The extras that each package belongs to."""
+    extras: dict[str, set[str]] = {}
+    for extra in document.table("tool", "poetry", "extras"):
+        for _, name in document.entries("tool", "poetry", "extras", extra):
+            if isinstance(name, str) and extra.strip():
+                extras.setdefault(canonicalize_name(name), set()).add(canonicalize_name(extra))
+    return extras
+
+
+def _constraints(document: Document, table: tuple[str, ...]) -> Iterator[tuple[str, TomlPath, Any]]:
+    """Every constraint with its package; a package may have several, one per environment."""
+    for name, value in document.table(*table).items():
+        if canonicalize_name(name) == "python":
+            continue
+        for constraint in value if isinstance(value, list) else [value]:
+            if document.findings.stop(field=field_of(table)):
+                return
+            yield name, (*table, name), constraint
+
+
+def _parse_constraint(name: str, constraint: Any, place: Place) -> Reading:
+    if isinstance(constraint, str):
+        constraint = {"version": constraint}
+    if not isinstance(constraint, dict):
+        return Reading(None, f"{quote(name)}: expected a constraint, found {quote(constraint)}")
+    version, marker = (_storable_text(constraint.get(key)) for key in ("version", "markers"))
+    for key, source in _LOCATIONS:
+        if location := _storable_text(constraint.get(key)):
+            return make_dependency(name, place, requirement=location, marker=marker, source=source)
+    return make_dependency(name, place, requirement=version, marker=marker)
+
+
+def _storable_text(value: object) -> str | None:
+    return value.strip() or None if isinstance(value, str) and is_storable(value) else None

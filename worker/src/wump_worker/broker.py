@@ -1,0 +1,61 @@
+"""The one place that knows Dramatiq's broker: queues on Valkey that carry nothing but the keys of executions.
+
+Dramatiq's own retries, delays and results are off: attempts and due times live in Postgres, and a message
+that is lost is sent again. The client must be redis-py, since with valkey-py acknowledgements are lost when
+the server restarts (its connection errors are no subclass of those that Dramatiq handles).
+"""
+
+from collections.abc import Sequence
+
+import redis
+from dramatiq import Message, Middleware
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware.asyncio import AsyncIO
+from pydantic import SecretStr
+from wump_core.errors import ServerUnavailable
+from wump_core.schedule import ALIVE_KEY, ALIVE_SECONDS
+from wump_core.store.executions import QUEUES, DueExecution
+
+ACTOR = "run_execution"
+NAMESPACE = "wump"
+
+
+def make_broker(valkey_url: SecretStr, middleware: Sequence[Middleware] = ()) -> RedisBroker:
+    """A broker with wump's queues.
+
+    Args:
+        valkey_url: `valkey://` or `redis://`; `valkeys://` and `rediss://` for TLS.
+        middleware: Runs after the event loop is up, and before it goes down.
+    """
+    url = valkey_url.get_secret_value().replace("valkey", "redis", 1)
+    client = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=3, health_check_interval=30)
+    # Fast maintenance: a dead worker's messages go back within seconds. They may come twice; that is harmless.
+    broker = RedisBroker(
+        client=client,
+        namespace=NAMESPACE,
+        heartbeat_timeout=15_000,
+        maintenance_chance=50_000,
+        middleware=[AsyncIO(), *middleware],
+    )
+    for queue in QUEUES:
+        broker.declare_queue(queue)
+    return broker
+
+
+def send(broker: RedisBroker, due: Sequence[DueExecution]) -> None:
+    """Ring the bell for these executions. Blocks; raises `ServerUnavailable` when Valkey is away."""
+    try:
+        for execution in due:
+            broker.enqueue(
+                Message(queue_name=execution.queue, actor_name=ACTOR, args=(execution.id,), kwargs={}, options={})
+            )
+    except redis.RedisError as error:
+        raise ServerUnavailable(f"Valkey is away ({type(error).__name__}): see WUMP_VALKEY_URL") from error
+
+
+def note_alive(broker: RedisBroker, service: str) -> None:
+    """Say that a service is at work; forgotten by itself soon after it stops saying so."""
+    try:
+        broker.client.set(ALIVE_KEY.format(service=service), "1", ex=ALIVE_SECONDS)
+    except redis.RedisError as error:
+        raise ServerUnavailable(f"Valkey is away ({type(error).__name__}): see WUMP_VALKEY_URL") from error

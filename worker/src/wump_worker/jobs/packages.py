@@ -1,0 +1,82 @@
+"""Jobs about packages."""
+
+from collections.abc import Mapping
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from wump_core import schedule
+from wump_core.errors import NotFound, ProviderError
+from wump_core.providers import Provider
+from wump_core.purl import Purl, parse_purl
+from wump_core.records import PackageRecord
+from wump_core.store.executions import Execution
+from wump_core.store.packages import add_packages, save_missing_package, save_package
+from wump_core.store.providers import save_attempt
+from wump_core.store.repositories import Repository, add_repository
+
+from wump_worker.resources import Resources
+
+FETCH_PACKAGE = "fetch_package"
+
+
+async def refresh_package(resources: Resources, execution: Execution) -> None:
+    """Fetch a package from its registry and save what it says.
+
+    Follows its dependencies as deep as the execution's argument `depth` says; 0 fetches that package alone.
+    """
+    purl = parse_purl(execution.subject)
+    asked: list[Provider] = []
+
+    async def ask(provider: Provider) -> PackageRecord:
+        asked.append(provider)
+        return await provider.fetch_package(resources.context(provider), purl)
+
+    try:
+        provider, record = await resources.providers.fetch_with_fallback(FETCH_PACKAGE, purl.ecosystem, ask)
+    except NotFound as error:
+        await _save_missing(resources, execution, purl, asked[-1].name, str(error))
+        return
+    except ProviderError as error:
+        async with resources.engine.begin() as connection:
+            for provider in asked:
+                await save_attempt(connection, provider.name, FETCH_PACKAGE, str(purl), error=str(error))
+        raise
+    async with resources.engine.begin() as connection:
+        package_ids, repository = await _add_stubs(connection, record)
+    async with resources.engine.begin() as connection:
+        await _save(connection, execution, provider.name, record, repository, package_ids)
+
+
+async def _add_stubs(connection: AsyncConnection, record: PackageRecord) -> tuple[dict[str, int], Repository | None]:
+    purls = {record.purl, *(item.purl for item in record.dependencies or () if item.purl)}
+    package_ids = await add_packages(connection, [parse_purl(purl) for purl in purls])
+    return package_ids, await add_repository(connection, record.repository) if record.repository else None
+
+
+async def _save(
+    connection: AsyncConnection,
+    execution: Execution,
+    provider: str,
+    record: PackageRecord,
+    repository: Repository | None,
+    package_ids: Mapping[str, int],
+) -> None:
+    saved = await save_package(connection, provider, record, repository, package_ids)
+    await save_attempt(connection, provider, FETCH_PACKAGE, record.purl, error=None)
+    depth = int(execution.arguments.get("depth", 0))
+    if depth > 0:
+        purls = [item.purl for item in record.dependencies or () if item.purl]
+        await schedule.plan_followed_packages(connection, purls, depth=depth - 1)
+    outcome = {"code": "saved", "provider": provider, "version": record.latest_version}
+    if record.dependencies_unknown:
+        outcome["message"] = record.dependencies_unknown
+    await schedule.finish(connection, execution, records_processed=saved.statements, outcome=outcome)
+
+
+async def _save_missing(resources: Resources, execution: Execution, purl: Purl, provider: str, reason: str) -> None:
+    async with resources.engine.begin() as connection:
+        package_id = (await add_packages(connection, [purl]))[str(purl)]
+        await save_missing_package(connection, package_id, reason)
+        await save_attempt(connection, provider, FETCH_PACKAGE, str(purl), error=reason)
+        await schedule.finish(
+            connection, execution, records_processed=0, outcome={"code": NotFound.code, "message": reason}
+        )

@@ -1,0 +1,61 @@
+"""What jobs are given: the database, the providers, and a client for each."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+from wump_core.errors import ConfigurationError
+from wump_core.hookspecs import Context
+from wump_core.providers import Provider, Providers, load_providers
+from wump_core.settings import CoreSettings
+from wump_core.store import make_engine
+from wump_core.store.providers import save_providers
+
+from wump_worker.http.client import make_client
+from wump_worker.settings import WorkerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Made once per process, on the loop that runs the jobs."""
+
+    engine: AsyncEngine
+    providers: Providers
+    clients: Mapping[str, httpx.AsyncClient]
+    job_deadline_seconds: float
+
+    def context(self, provider: Provider) -> Context:
+        """What a hook of this provider gets."""
+        return Context(
+            http=self.clients[provider.name],
+            settings=provider.settings,
+            log=structlog.get_logger(f"wump.provider.{provider.name}").bind(provider=provider.name),
+        )
+
+
+@asynccontextmanager
+async def open_resources(core: CoreSettings, worker: WorkerSettings) -> AsyncIterator[Resources]:
+    """Load the providers, tell the database which, and close everything at the end.
+
+    Raises:
+        ConfigurationError: There is no database URL, or a setting is wrong.
+    """
+    if core.database_url is None:
+        raise ConfigurationError("WUMP_DATABASE_URL is not set")
+    engine = make_engine(core.database_url, application_name="wump-worker", pool_size=worker.threads + 2)
+    providers = load_providers(core.provider_names)
+    clients = {
+        provider.name: make_client(provider.name, provider.settings, worker, contact=core.contact)
+        for provider in providers.active
+    }
+    try:
+        async with engine.begin() as connection:
+            await save_providers(connection, providers.describe())
+        yield Resources(engine, providers, clients, worker.job_deadline_seconds)
+    finally:
+        for client in clients.values():
+            await client.aclose()
+        await engine.dispose()
