@@ -5,7 +5,7 @@ import time
 
 import pytest
 import wump_provider_npm as provider
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from wump_core import InvalidManifest, ManifestRecord
 from wump_provider_npm.dependencies import SCOPE_BY_FIELD
@@ -172,6 +172,7 @@ def json_texts(draw, depth: int = 0) -> str:
 
 
 @given(json_texts())
+@example('{"dependencies":{"a":1},\n"dependencies":{"b":1}}')
 def test_lines_equal_those_of_a_slow_exact_reader(text):
     assert find_lines(text, frozenset(SCOPE_BY_FIELD)) == find_lines_slowly(text)
 

@@ -104,10 +104,11 @@ ALL_ANSWERS = (
 )
 
 # Every part is cut to a bound: an index entry must fit a third of a page whatever an upstream wrote.
-_EVIDENCE = """jsonb_build_object(
+_SCOPE_NAME = f"CASE s.scope {' '.join(f'WHEN {bit} THEN {scope!r}' for scope, bit in SCOPE_BITS.items())} END"
+_EVIDENCE = f"""jsonb_build_object(
     'repository', 'https://' || r.host || '/' || r.path, 'claimed', d.claimed, 'source', so.kind,
     'provider', so.provider, 'package', x.purl, 'version', left(so.revision, 64), 'field', left(s.field, 64),
-    'scope', s.scope, 'requirement', left(s.requirement, 120), 'line', s.line)"""
+    'scope', {_SCOPE_NAME}, 'requirement', left(s.requirement, 120), 'line', s.line)"""
 
 
 def derived_answers(answers: str) -> str:

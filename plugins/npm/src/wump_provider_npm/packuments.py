@@ -30,8 +30,10 @@ class Packument:
         """
         self._fields = _split(content, "the document")
         versions = self._fields.get("versions")
-        is_given = versions is not None and bytes(versions) != b"null"
-        self._versions = _split(versions, "`versions`") if versions is not None and is_given else {}
+        if versions is None or memoryview(versions) == b"null":  # compared in place: it may have 50 MB
+            self._versions: dict[str, msgspec.Raw] = {}
+        else:
+            self._versions = _split(versions, "`versions`")
 
     def __contains__(self, field: str) -> bool:
         return field in self._fields

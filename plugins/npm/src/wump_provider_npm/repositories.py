@@ -43,7 +43,7 @@ def _parse_declared(item: object, diagnostics: Diagnostics, *, checked: bool) ->
     found = parse_repository_url(address, shorthands=True) if isinstance(address, str) else None
     if found is None:
         return None
-    for inside in (directory or None, found.directory, None):
+    for inside in (*filter(None, (directory, found.directory)), None):
         try:
             return RepositoryClaim(
                 host=found.host, path=found.path, owner=found.owner, directory=inside, verified=checked

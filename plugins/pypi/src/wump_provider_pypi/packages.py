@@ -11,8 +11,8 @@ from wump_core import Context, InvalidResponse, NotFound, PackageRecord, Provide
 from wump_provider_pypi.parse import parse_package
 from wump_provider_pypi.simple import ACCEPT, parse_simple_project
 
-# One old release of a project that any index has: 3 KB, where the index page is tens of megabytes and a
-# project's page lists all its files. An index that answers 404 to it answers all the same.
+# One old release of a project that every index has: a release's answer holds no list of all releases, while
+# the index page has tens of megabytes. A proxy without such pages answers 404, which shows as much.
 _HEALTH_PATH = "/pypi/pip/0.2/json"
 
 

@@ -1,0 +1,1 @@
+"""wump's REST API, and the commands that ask it."""

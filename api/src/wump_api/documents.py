@@ -1,0 +1,202 @@
+"""Rows as the answers show them: plain dictionaries, encoded once by msgspec."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from fastapi import Response
+from wump_core.store.dependents import SCOPE_COLUMNS
+from wump_core.store.sources import SCOPE_BITS
+
+Document = dict[str, Any]
+Row = Mapping[str, Any]
+
+_STATEMENT_FIELDS = (
+    *("package", "version", "optional", "direct", "requirement", "resolved_version", "alias", "groups", "marker"),
+    *("field", "line", "provider", "source", "first_seen_at", "checked_at"),
+)
+_SCOPE_OF_BIT = {bit: scope for scope, bit in SCOPE_BITS.items()}
+
+
+def json_response(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A finished answer."""
+    return Response(msgspec.json.encode(document), status, headers, media_type="application/json")
+
+
+def package_url(row: Row) -> str:
+    """The permalink of a package."""
+    return f"/api/v1/packages/{row['ecosystem']}/{quote(row['name'], safe='')}"
+
+
+def organization_document(public_id: object, host: str, login: str, kind: str) -> Document:
+    """An organization."""
+    return {"id": public_id, "host": host, "login": login, "kind": kind, "profile_url": profile_url(host, login)}
+
+
+def profile_url(host: str, login: str) -> str:
+    """Where a person can look at an account."""
+    return f"https://{host}/{quote(login, safe='/~')}"
+
+
+def counts_document(row: Row) -> Document:
+    """Totals of a package."""
+    return {
+        "organizations": row["organizations"],
+        "repositories": row["repositories"],
+        "excluded": excluded_document(row),
+    }
+
+
+def excluded_document(row: Row) -> Document:
+    """What the list leaves out, by reason."""
+    return {"own_organization": row["own_organization"], "no_owner": row["no_owner"]}
+
+
+def package_document(row: Row) -> Document:
+    """A package."""
+    fields = (
+        *("id", "purl", "ecosystem", "name", "tracked", "provider", "fetched_at", "missing", "latest_version"),
+        *("description", "homepage", "licences", "deprecated", "funding", "dependencies_unknown"),
+    )
+    repository = organization = None
+    if row["repository_host"] is not None:
+        repository = {
+            "url": f"https://{row['repository_host']}/{row['repository_path']}",
+            "host": row["repository_host"],
+            "path": row["repository_path"],
+            "directory": row["repository_directory"],
+            "verified": row["repository_verified"],
+        }
+    if row["organization_id"] is not None:
+        organization = organization_document(
+            row["organization_id"], row["organization_host"], row["organization_login"], row["kind"]
+        )
+    return {name: row[name] for name in fields} | {
+        "url": package_url(row),
+        "repository": repository,
+        "organization": organization,
+        "dependents": counts_document(row),
+    }
+
+
+def dependent_document(row: Row, package: Row) -> Document:
+    """One row of the answer. The evidence goes through as the bytes that the database keeps."""
+    return {
+        "id": row["organization_public_id"],
+        "host": row["host"],
+        "login": row["login"],
+        "kind": row["kind"],
+        "profile_url": profile_url(row["host"], row["login"]),
+        "url": f"{package_url(package)}/dependents/evidence?organization={row['organization_public_id']}",
+        "repositories": row["repositories"],
+        "usage": {scope: row[column] for scope, column in SCOPE_COLUMNS.items() if row[column]},
+        "stars": row["stars"],
+        "last_activity_at": row["last_activity_at"],
+        "first_seen_at": row["first_seen_at"],
+        "providers": row["providers"],
+        "evidence": msgspec.Raw(row["evidence"].encode()),
+    }
+
+
+def repository_document(row: Row) -> Document:
+    """A dependent repository."""
+    return {
+        "id": row["id"],
+        "url": f"https://{row['host']}/{row['path']}",
+        "host": row["host"],
+        "path": row["path"],
+        "organization": None
+        if row["organization_id"] is None
+        else organization_document(row["organization_id"], row["host"], row["login"], row["kind"]),
+        "scopes": [scope for scope, bit in SCOPE_BITS.items() if row["scopes"] & bit],
+        "direct": row["direct"],
+        "claimed": row["claimed"],
+        "excluded": row["exclusion"],
+        "stars": row["stars"],
+        "last_activity_at": row["pushed_at"],
+        "first_seen_at": row["first_seen_at"],
+        "providers": row["providers"],
+    }
+
+
+def statement_document(row: Row, dependency: str) -> Document:
+    """A statement."""
+    return {name: row[name] for name in _STATEMENT_FIELDS} | {
+        "scope": _SCOPE_OF_BIT[row["scope"]],
+        "dependency": dependency,
+    }
+
+
+def evidence_document(row: Row, dependency: str) -> Document:
+    """A statement with the repository it speaks for."""
+    return statement_document(row, dependency) | {
+        "repository": f"https://{row['host']}/{row['path']}",
+        "claimed": row["claimed"],
+        "excluded": row["exclusion"],
+    }
+
+
+def page_document(
+    data: Sequence[Document], next_cursor: str | None, package: Row, *, total: int | None, hint: str | None = None
+) -> Document:
+    """The envelope of every list about a package."""
+    return {
+        "data": data,
+        "next_cursor": next_cursor,
+        "meta": {
+            "package": package["purl"],
+            "as_of": package["as_of"],
+            "total": total,
+            "excluded": excluded_document(package),
+            "completeness": completeness(package),
+            "sources": [
+                {
+                    "provider": item["name"],
+                    "title": item["title"],
+                    "licence": item["licence"],
+                    "attribution": item["attribution"],
+                    "terms": item["terms"],
+                }
+                for item in package["providers"]
+            ],
+            "hint": hint,
+        },
+    }
+
+
+def completeness(package: Row) -> list[Document]:
+    """Per provider of the ecosystem: whether it was asked about this package, and about its dependents."""
+    asked = {(item["provider"], item["capability"]): item for item in package["asked"]}
+    entries = []
+    for provider in package["providers"]:
+        for capability in ("fetch_package", "fetch_dependents"):
+            entry = {
+                "provider": provider["name"],
+                "capability": capability,
+                "last_ok_at": None,
+                "last_attempt_at": None,
+            }
+            item = asked.get((provider["name"], capability))
+            if capability not in provider["capabilities"]:
+                reason = f"{provider['title']} can't be asked this; dependents are known from tracked packages"
+                entries.append(entry | {"state": "not_supported", "reason": reason})
+            elif item is None:
+                entries.append(
+                    entry | {"state": "not_asked", "reason": "the package is not tracked, or not yet fetched"}
+                )
+            else:
+                entry |= {"last_ok_at": item["last_ok_at"], "last_attempt_at": item["last_attempt_at"]}
+                state = "complete" if item["error"] is None else "failed"
+                entries.append(entry | {"state": state, "reason": item["error"]})
+    return entries
+
+
+def empty_hint(package: Row) -> str:
+    """Why a list of dependents is empty, and what to do next."""
+    asked = ", ".join(item["provider"] for item in package["asked"]) or "nobody yet"
+    return (
+        f"No listed dependents of {package['purl']} are known. Asked: {asked}. wump knows the dependencies of packages"
+        " that are tracked: track packages that may depend on this one, for example `wump track npm:NAME` or"
+        " POST /api/v1/packages."
+    )

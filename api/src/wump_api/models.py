@@ -1,0 +1,277 @@
+"""The shapes of the answers, as OpenAPI shows them. Routes answer with finished bytes; tests hold these to them."""
+
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from wump_core.records import PurlText, Scope
+
+Item = TypeVar("Item")
+
+
+class Model(BaseModel):
+    """Base of all answers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Organization(Model):
+    """Who owns repositories. `kind` is unknown until a code host was asked."""
+
+    id: UUID
+    host: str = Field(examples=["github.com"])
+    login: str = Field(examples=["expressjs"], description="Case-folded; a nested group path on GitLab.")
+    kind: Literal["organization", "user", "unknown"]
+    profile_url: str = Field(examples=["https://github.com/expressjs"])
+
+
+class Repository(Model):
+    """The repository that a package names as its own."""
+
+    url: str = Field(examples=["https://github.com/expressjs/express"])
+    host: str
+    path: str
+    directory: str | None = Field(description="Where in the repository the package stands.")
+    verified: bool = Field(description="False: only the package says so.")
+
+
+class Funding(Model):
+    """Where a package asks for money."""
+
+    url: str
+    type: str | None
+
+
+class Excluded(Model):
+    """Pairs of the package and a repository that are left out of the list, by reason; one reason a pair."""
+
+    own_organization: int = Field(description="The repository belongs to the package's own organization.")
+    no_owner: int = Field(description="No owner is known; dependent packages without a repository count here.")
+
+
+class Counts(Model):
+    """How many depend on a package. listed repositories + excluded pairs = all pairs."""
+
+    organizations: int
+    repositories: int
+    excluded: Excluded
+
+
+class Package(Model):
+    """A package, and what its registry says of it."""
+
+    id: UUID
+    purl: PurlText = Field(examples=["pkg:npm/express"])
+    ecosystem: str
+    name: str
+    url: str = Field(description="Permalink.")
+    tracked: bool
+    provider: str | None = Field(description="Who told the facts; null: nobody was asked yet.")
+    fetched_at: datetime | None
+    missing: str | None = Field(description="Why the registry has it no more; null: it has, or was not asked.")
+    latest_version: str | None
+    description: str | None
+    homepage: str | None
+    licences: list[str] | None
+    deprecated: bool | None
+    funding: list[Funding] | None = Field(description="Empty: it asks for none. Null: unknown.")
+    repository: Repository | None
+    organization: Organization | None
+    dependencies_unknown: str | None = Field(description="Why its dependencies are not known; null: they are.")
+    dependents: Counts
+
+
+class Evidence(Model):
+    """The strongest statement that shows the dependency."""
+
+    repository: str
+    claimed: bool = Field(description="True: that the package stands in this repository is only its own word.")
+    source: Literal["registry_version"]
+    provider: str
+    package: PurlText = Field(description="The dependent package that states it.")
+    version: str | None
+    field: str | None = Field(description="The key of the document it stands under.", examples=["dependencies"])
+    scope: Scope
+    requirement: str | None = Field(examples=["^4.18.0"])
+    line: int | None
+
+
+class DependentOrganization(Model):
+    """One row of the answer: an organization that depends on the package."""
+
+    id: UUID = Field(description="The organization's id.")
+    host: str
+    login: str
+    kind: Literal["organization", "user", "unknown"]
+    profile_url: str
+    url: str = Field(description="Permalink: all evidence for this row.")
+    repositories: int = Field(description="How many of its repositories depend on the package.")
+    usage: dict[Scope, int] = Field(description="Repositories by scope; a repository may count in several.")
+    stars: int | None = Field(description="Of those repositories; null: unknown.")
+    last_activity_at: datetime | None = Field(description="Null: unknown.")
+    first_seen_at: datetime | None
+    providers: list[str]
+    evidence: Evidence
+
+
+class DependentRepository(Model):
+    """A repository that depends on the package."""
+
+    id: UUID
+    url: str
+    host: str
+    path: str
+    organization: Organization | None
+    scopes: list[Scope]
+    direct: bool
+    claimed: bool
+    excluded: Literal["own_organization", "no_owner"] | None
+    stars: int | None
+    last_activity_at: datetime | None
+    first_seen_at: datetime | None
+    providers: list[str]
+
+
+class Statement(Model):
+    """One statement: this package's version needs that package."""
+
+    package: PurlText = Field(description="Who says so.")
+    version: str | None
+    dependency: PurlText = Field(description="What is needed.")
+    scope: Scope
+    optional: bool
+    direct: bool
+    requirement: str | None = Field(description="The range as written.")
+    resolved_version: str | None
+    alias: str | None
+    groups: list[str]
+    marker: str | None
+    field: str | None
+    line: int | None
+    provider: str
+    source: Literal["registry_version"]
+    first_seen_at: datetime
+    checked_at: datetime
+
+
+class EvidenceStatement(Statement):
+    """A statement, and the repository it speaks for."""
+
+    repository: str
+    claimed: bool
+    excluded: Literal["own_organization", "no_owner"] | None
+
+
+class DataSource(Model):
+    """Where facts come from, and under which licence."""
+
+    provider: str
+    title: str
+    licence: str
+    attribution: str
+    terms: str | None
+
+
+class Completeness(Model):
+    """Whether a provider was asked, when, and with which success."""
+
+    provider: str
+    capability: str = Field(examples=["fetch_package", "fetch_dependents"])
+    state: Literal["complete", "failed", "not_asked", "not_supported"]
+    last_ok_at: datetime | None
+    last_attempt_at: datetime | None
+    reason: str | None
+
+
+class Meta(Model):
+    """What is to be known about a list as a whole."""
+
+    package: PurlText
+    as_of: datetime | None = Field(description="When the answer last changed or the package was last fetched.")
+    total: int | None = Field(description="Exact for the unfiltered list; null where a filter is on.")
+    excluded: Excluded
+    completeness: list[Completeness]
+    sources: list[DataSource]
+    hint: str | None = Field(description="What to do where the list is empty.")
+
+
+class Page(Model, Generic[Item]):
+    """A page of a list. `next_cursor` is null on the last one."""
+
+    data: list[Item]
+    next_cursor: str | None
+    meta: Meta
+
+
+class TrackRequest(Model):
+    """Which package to track."""
+
+    purl: str = Field(
+        min_length=1, max_length=1_000, examples=["pkg:npm/express"], description="Or the short form npm:express."
+    )
+
+
+class Execution(Model):
+    """One run of a job."""
+
+    id: UUID
+    url: str
+    job: str
+    subject: str
+    queue: Literal["high", "normal", "low"]
+    state: Literal["pending", "running", "completed", "failed", "dead"] = Field(
+        description="failed: a retry is due at `due_at`; dead: given up."
+    )
+    attempts: int
+    lost_leases: int
+    records_processed: int | None
+    outcome: dict[str, str | None] | None = Field(description="What it came to: `code` and `message`.")
+    created_at: datetime
+    due_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class Provider(Model):
+    """A provider as the workers loaded it last."""
+
+    name: str
+    distribution: str | None
+    version: str | None
+    state: Literal["active", "broken"]
+    reason: str | None
+    title: str | None
+    provider_type: Literal["repository", "registry", "aggregator"] | None
+    ecosystems: list[str]
+    capabilities: list[str]
+    rate_limit: str | None
+    licence: str | None
+    attribution: str | None
+    terms: str | None
+    seen_at: datetime
+
+
+class ProviderList(Model):
+    """All providers."""
+
+    data: list[Provider]
+
+
+class Health(Model):
+    """Whether a part works."""
+
+    status: Literal["ok", "unavailable"]
+    detail: str | None = None
+
+
+class JobsHealth(Health):
+    """Whether background work goes on."""
+
+    scheduler_alive: bool | None = Field(description="Null: Valkey is away, so nobody can tell.")
+    worker_alive: bool | None
+    waiting: int
+    running: int
+    dead: int
+    oldest_due_seconds: float
+    last_finished_at: datetime | None

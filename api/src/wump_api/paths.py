@@ -1,0 +1,51 @@
+"""Package names in paths, however they are written.
+
+Names hold `/`, `@` and `:`; clients write them raw or percent-encoded. Before routing, a path below
+`/api/v1/packages/` is rewritten so that the name is exactly one segment. A known ecosystem as first segment
+always wins over the short form without one; reserved last segments win over raw names; `%2F` is always exact.
+"""
+
+from urllib.parse import quote, unquote
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from wump_core.purl import ECOSYSTEMS
+
+PREFIX = "/api/v1/packages/"
+ANY_ECOSYSTEM = "-"
+"""Stands for the ecosystem in a rewritten path of the short form."""
+_RESERVED: tuple[tuple[str, ...], ...] = (
+    ("dependents", "repositories"),
+    ("dependents", "evidence"),
+    ("dependents",),
+    ("dependencies",),
+)
+
+
+class PackagePaths:
+    """ASGI wrapper that rewrites the paths of packages."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            raw = scope.get("raw_path") or quote(scope["path"]).encode()
+            scope = dict(scope, path=rewrite_package_path(raw.decode("ascii", "replace").partition("?")[0]))
+        await self._app(scope, receive, send)
+
+
+def rewrite_package_path(raw_path: str) -> str:
+    """`/api/v1/packages/npm/@scope/name/dependents` → `/api/v1/packages/npm/%40scope%2Fname/dependents`."""
+    segments = raw_path.removeprefix(PREFIX).rstrip("/").split("/")
+    ecosystem = ANY_ECOSYSTEM
+    if len(segments) > 1 and unquote(segments[0]) in ECOSYSTEMS:
+        ecosystem, segments = unquote(segments[0]), segments[1:]
+    tail: tuple[str, ...] = next(
+        (words for words in _RESERVED if len(segments) > len(words) and tuple(segments[-len(words) :]) == words), ()
+    )
+    name = segments[: len(segments) - len(tail)]
+    if ecosystem == ANY_ECOSYSTEM and len(name) > 1 and not name[0].startswith(("@", "%40")):
+        # Two raw segments are an ecosystem that wump doesn't know and a name.
+        ecosystem, name = unquote(name[0]), name[1:]
+    exact_name = "/".join(unquote(segment) for segment in name)
+    return PREFIX + "/".join([quote(ecosystem, safe=""), quote(exact_name, safe=""), *tail])

@@ -1,0 +1,99 @@
+"""Health: whether the API, and what it needs, works. Each check waits a second at most."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.exc import SQLAlchemyError
+from valkey.asyncio import Valkey
+from valkey.exceptions import ValkeyError
+from wump_core.schedule import ALIVE_KEY
+from wump_core.store import executions
+
+from wump_api.documents import json_response
+from wump_api.models import Health, JobsHealth
+
+router = APIRouter(tags=["health"])
+
+CHECK_SECONDS = 1.0
+MAX_WAIT_SECONDS = 120.0
+AWAY = {503: {"model": Health, "description": "It does not answer."}}
+
+
+@router.get("/health", responses={200: {"model": Health}})
+async def health() -> Response:
+    """The API process answers. Touches nothing else."""
+    return json_response({"status": "ok", "detail": None})
+
+
+@router.get("/health/db", responses={200: {"model": Health}, **AWAY})
+async def health_db(request: Request) -> Response:
+    """The database answers, on a connection of its own, so that a busy pool does not look like an outage."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            connection = await asyncpg.connect(request.app.state.database_url.get_secret_value(), timeout=CHECK_SECONDS)
+            try:
+                await connection.fetchval("SELECT 1")
+            finally:
+                connection.terminate()
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return _unavailable(f"the database does not answer: {type(error).__name__}")
+    return json_response({"status": "ok", "detail": None})
+
+
+@router.get("/health/valkey", responses={200: {"model": Health}, **AWAY})
+@router.get("/health/redis", responses={200: {"model": Health}, **AWAY}, include_in_schema=False)
+async def health_valkey(request: Request) -> Response:
+    """Valkey answers."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await _valkey(request).ping()
+    except (ValkeyError, OSError, TimeoutError) as error:
+        return _unavailable(f"Valkey does not answer: {type(error).__name__}")
+    return json_response({"status": "ok", "detail": None})
+
+
+@router.get(
+    "/health/jobs",
+    responses={200: {"model": JobsHealth}, 503: {"model": JobsHealth, "description": "Work that is due is not done."}},
+)
+async def health_jobs(request: Request) -> Response:
+    """Background work goes on: nothing that is due waits while nobody is there to do it."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS), request.app.state.engine.connect() as connection:
+            backlog = dict(await executions.describe_backlog(connection))
+    except (OSError, TimeoutError, SQLAlchemyError, asyncpg.PostgresError) as error:
+        return _unavailable(f"the database does not answer: {type(error).__name__}")
+    scheduler, worker = await _alive(request, "scheduler"), await _alive(request, "worker")
+    detail = None
+    if backlog["oldest_due_seconds"] > MAX_WAIT_SECONDS:
+        detail = f"work has been due for {backlog['oldest_due_seconds']:.0f} s"
+    elif backlog["waiting"] and (scheduler is False or worker is False):
+        missing = "scheduler" if scheduler is False else "worker"
+        detail = f"work is waiting and no {missing} is running: start `wump up`, or `wump {missing}`"
+    document = backlog | {
+        "status": "unavailable" if detail else "ok",
+        "detail": detail,
+        "scheduler_alive": scheduler,
+        "worker_alive": worker,
+    }
+    return json_response(document, 503 if detail else 200)
+
+
+async def _alive(request: Request, service: str) -> bool | None:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return bool(await _valkey(request).exists(ALIVE_KEY.format(service=service)))
+    except (ValkeyError, OSError, TimeoutError):
+        return None
+
+
+def _valkey(request: Request) -> Valkey:
+    client: Valkey = request.app.state.valkey
+    return client
+
+
+def _unavailable(detail: str) -> Response:
+    document: dict[str, Any] = {"status": "unavailable", "detail": detail}
+    return json_response(document, 503)

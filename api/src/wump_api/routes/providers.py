@@ -1,0 +1,23 @@
+"""Providers: who tells wump its facts."""
+
+from fastapi import APIRouter, Response
+from wump_core.store import providers
+
+from wump_api.documents import json_response
+from wump_api.inject import Reading
+from wump_api.models import ProviderList
+from wump_api.problems import ProblemDetails
+
+router = APIRouter(tags=["providers"])
+
+
+@router.get(
+    "/providers",
+    responses={
+        200: {"model": ProviderList},
+        503: {"model": ProblemDetails, "description": "The database is away."},
+    },
+)
+async def list_providers(connection: Reading) -> Response:
+    """The providers as the workers loaded them last; a broken one with the reason. Empty before a worker ran."""
+    return json_response({"data": [dict(row) for row in await providers.list_providers(connection)]})

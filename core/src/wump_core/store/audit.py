@@ -1,0 +1,146 @@
+"""Whether everything derived says what the statements say, and deriving all of it anew.
+
+The same SQL that keeps rows up to date one by one computes them all here, so a difference is a bug or damage.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from wump_core.store import dependencies, dependents
+from wump_core.store.dependencies import ALL_PAIRS, derived_dependencies
+from wump_core.store.dependents import ALL_ANSWERS, derived_answers
+
+MAX_FAULTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A derived row that does not say what the facts say."""
+
+    table: str
+    key: str
+    message: str
+
+
+async def list_faults(connection: AsyncConnection) -> list[Fault]:
+    """Compare everything derived with what the facts say now; at most a hundred faults of a kind are returned.
+
+    All of it is read in one snapshot, so running workers don't disturb it.
+    """
+    await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+    await connection.execute(text("SET LOCAL statement_timeout = 0"))
+    faults = []
+    for table, key, statement in _CHECKS:
+        for row in await connection.execute(text(f"{statement} LIMIT {MAX_FAULTS}")):
+            faults.append(Fault(table, f"{key} = ({', '.join(str(part) for part in row[:-1])})", row[-1]))
+    return faults
+
+
+async def rebuild(engine: AsyncEngine) -> None:
+    """Derive dependencies, the answer and its totals anew, set-wise, in one transaction.
+
+    Writers wait meanwhile; readers see the old rows until the end.
+    """
+    async with engine.begin() as connection:
+        await connection.execute(text("SET LOCAL statement_timeout = 0"))
+        # Statements too: whoever has added one but not yet derived from it must finish first.
+        await connection.execute(
+            text(
+                "LOCK TABLE packages, sources, statements, dependencies, package_organizations, package_totals,"
+                " package_deltas IN EXCLUSIVE MODE"
+            )
+        )
+        for statement in _REBUILD:
+            await connection.execute(text(statement))
+    async with engine.connect() as connection:
+        maintenance = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        for table in ("dependencies", "package_organizations", "package_totals", "package_deltas"):
+            await maintenance.execute(text(f"VACUUM (ANALYZE) {table}"))
+
+
+def _differs(stored: str, computed: str, columns: tuple[str, ...]) -> str:
+    stored_row = ", ".join(f"{stored}.{column}" for column in columns)
+    computed_row = ", ".join(f"{computed}.{column}" for column in columns)
+    return f"ROW({stored_row}) IS DISTINCT FROM ROW({computed_row})"
+
+
+_TOTALS = ("organizations", "repositories", "own_organization", "no_owner")
+_DERIVED_TOTALS = """
+    SELECT package_id, sum(organizations)::int AS organizations, sum(repositories)::int AS repositories,
+           sum(own_organization)::int AS own_organization, sum(no_owner)::int AS no_owner
+      FROM (SELECT package_id, 1 AS organizations, 0 AS repositories, 0 AS own_organization, 0 AS no_owner
+              FROM package_organizations WHERE repositories > 0
+            UNION ALL
+            SELECT package_id, 0, (exclusion IS NULL)::int, (exclusion IS NOT DISTINCT FROM 'own_organization')::int,
+                   (exclusion IS NOT DISTINCT FROM 'no_owner')::int FROM dependencies WHERE scopes <> 0
+            UNION ALL
+            SELECT package_id, 0, 0, 0, 1 FROM (
+              SELECT DISTINCT s.package_id, so.package_id AS dependent FROM statements s
+                JOIN sources so ON so.id = s.source_id
+               WHERE s.removed_at IS NULL AND so.repository_id IS NULL) unowned) counted
+     GROUP BY package_id"""
+_STORED_TOTALS = (
+    "SELECT package_id, "
+    + ", ".join(f"sum({name})::int AS {name}" for name in _TOTALS)
+    + f" FROM (SELECT package_id, {', '.join(_TOTALS)} FROM package_totals UNION ALL"
+    f" SELECT package_id, {', '.join(_TOTALS)} FROM package_deltas) parts GROUP BY package_id"
+)
+_CHECKS: tuple[tuple[str, str, str], ...] = (
+    (
+        "dependencies",
+        "(package_id, repository_id)",
+        "SELECT c.package_id, c.repository_id, CASE WHEN d.package_id IS NULL THEN 'missing'"
+        " ELSE 'differs from its statements' END"
+        f" FROM ({derived_dependencies(ALL_PAIRS)}) c LEFT JOIN dependencies d USING (package_id, repository_id)"
+        f" WHERE d.package_id IS NULL OR {_differs('d', 'c', dependencies.VALUE_COLUMNS)}",
+    ),
+    (
+        "package_organizations",
+        "(package_id, organization_id)",
+        "SELECT c.package_id, c.organization_id, CASE WHEN a.package_id IS NULL THEN 'missing'"
+        " ELSE 'differs from its dependencies' END"
+        f" FROM ({derived_answers(ALL_ANSWERS)}) c"
+        " LEFT JOIN package_organizations a USING (package_id, organization_id)"
+        f" WHERE a.package_id IS NULL OR {_differs('a', 'c', dependents.VALUE_COLUMNS)}",
+    ),
+    (
+        "package_totals",
+        "package_id",
+        "SELECT package_id, 'totals are ' || coalesce(s::text, 'missing') || ' and should be ' || coalesce(c::text, '0')"
+        f" FROM ({_DERIVED_TOTALS}) c FULL JOIN ({_STORED_TOTALS}) s USING (package_id) WHERE "
+        + " OR ".join(f"coalesce(c.{name}, 0) <> coalesce(s.{name}, 0)" for name in _TOTALS),
+    ),
+    (
+        "sources",
+        "id",
+        "SELECT so.id, 'its repository is not the one that its package claims' FROM sources so"
+        " JOIN packages p ON p.id = so.package_id WHERE"
+        " (so.repository_id, so.repository_verified) IS DISTINCT FROM (p.repository_id, p.repository_verified)",
+    ),
+    (
+        "packages",
+        "id",
+        "SELECT p.id, 'its organization does not own its repository' FROM packages p"
+        " LEFT JOIN repositories r ON r.id = p.repository_id LEFT JOIN accounts a ON a.id = r.account_id"
+        " WHERE p.organization_id IS DISTINCT FROM a.organization_id",
+    ),
+)
+_REBUILD = (
+    "DELETE FROM package_deltas",
+    "DELETE FROM package_totals",
+    f"CREATE TEMPORARY TABLE rebuilt_dependencies ON COMMIT DROP AS {derived_dependencies(ALL_PAIRS)}",
+    "DELETE FROM dependencies",
+    f"INSERT INTO dependencies (package_id, repository_id, {', '.join(dependencies.VALUE_COLUMNS)})"
+    f" SELECT package_id, repository_id, {', '.join(dependencies.VALUE_COLUMNS)} FROM rebuilt_dependencies"
+    " ORDER BY package_id, repository_id",
+    f"CREATE TEMPORARY TABLE rebuilt_answers ON COMMIT DROP AS {derived_answers(ALL_ANSWERS)}",
+    "DELETE FROM package_organizations",
+    # Written in the order of the default page, so that a page lies together on disk too.
+    f"INSERT INTO package_organizations (package_id, organization_id, {', '.join(dependents.VALUE_COLUMNS)})"
+    f" SELECT package_id, organization_id, {', '.join(dependents.VALUE_COLUMNS)} FROM rebuilt_answers"
+    " ORDER BY package_id, repositories DESC, organization_id DESC",
+    f"INSERT INTO package_totals (package_id, {', '.join(_TOTALS)}, as_of)"
+    f" SELECT package_id, {', '.join(_TOTALS)}, now() FROM ({_DERIVED_TOTALS}) totals",
+)

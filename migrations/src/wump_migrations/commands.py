@@ -1,0 +1,83 @@
+"""`wump db`: migrate, verify and rebuild."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from sqlalchemy.ext.asyncio import AsyncEngine
+from wump_core.cli import EXIT_NO
+from wump_core.errors import ConfigurationError
+from wump_core.servers import open_servers
+from wump_core.settings import load_settings
+from wump_core.store import make_engine
+from wump_core.store.audit import list_faults, rebuild
+from wump_core.telemetry import configure_logging
+
+from wump_migrations import runner
+
+app = typer.Typer()
+db = typer.Typer(help="The database: migrate, verify, rebuild.", no_args_is_help=True)
+app.add_typer(db, name="db")
+err = Console(stderr=True, highlight=False)
+
+
+def _with_engine(use: Callable[[AsyncEngine], Coroutine[Any, Any, Any]], *, migrate: bool) -> Any:
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+
+    async def run(engine: AsyncEngine) -> Any:
+        try:
+            return await use(engine)
+        finally:
+            await engine.dispose()
+
+    with open_servers(settings, migrate=migrate, notify=err.print) as ready:
+        if ready.database_url is None:
+            raise ConfigurationError("WUMP_DATABASE_URL is not set")
+        return asyncio.run(
+            run(make_engine(ready.database_url, application_name="wump-db", statement_timeout_ms=3_600_000))
+        )
+
+
+@db.command(epilog="Example: `wump db upgrade`")
+def upgrade() -> None:
+    """Bring the database to the newest revision. Harmless where it is there already."""
+    _with_engine(runner.upgrade, migrate=False)
+    err.print(f"wump: the database is at revision {runner.head_revision()}")
+
+
+@db.command(epilog="Example: `wump db downgrade base`")
+def downgrade(
+    revision: Annotated[str, typer.Argument(help="The revision to go back to; `base` removes all tables.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Go back to an older revision. What newer tables hold is lost."""
+    if not yes:
+        typer.confirm("This deletes what newer tables hold. Go on?", abort=True, err=True)
+    _with_engine(lambda engine: runner.downgrade(engine, revision), migrate=False)
+    err.print(f"wump: the database is at revision {revision}")
+
+
+@db.command(epilog="Example: `wump db verify`")
+def verify() -> None:
+    """Compare everything derived with the statements; exit code 1 if something differs."""
+
+    async def check(engine: AsyncEngine) -> Any:
+        async with engine.connect() as connection:
+            return await list_faults(connection)
+
+    faults = _with_engine(check, migrate=True)
+    for fault in faults:
+        typer.echo(f"{fault.table} {fault.key}: {fault.message}")
+    err.print(f"wump: {len(faults)} fault(s) found" + (", repair with `wump db rebuild`" if faults else ""))
+    if faults:
+        raise typer.Exit(EXIT_NO)
+
+
+@db.command("rebuild", epilog="Example: `wump db rebuild`")
+def rebuild_derived() -> None:
+    """Derive dependencies, answers and totals anew from the statements."""
+    _with_engine(rebuild, migrate=True)
+    err.print("wump: rebuilt")

@@ -1,0 +1,134 @@
+"""Requirement texts and markers."""
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from wump_provider_pypi.markers import parse_marker
+from wump_provider_pypi.requirements import Place, parse_requirement
+
+
+def read(text: str) -> tuple:
+    dependency, _ = parse_requirement(text, Place())
+    assert dependency is not None
+    return dependency.name, dependency.requirement, dependency.marker, dependency.scope, dependency.source
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("requests", ("requests", None, None, "runtime", "registry")),
+        ("PySocks (!=1.5.7,>=1.5.6) ; extra == 'socks'",
+         ("PySocks", "!=1.5.7,>=1.5.6", "extra == 'socks'", "optional", "registry")),
+        ("a[x, y]>=2,  <3;python_version<'3'", ("a", ">=2,  <3", "python_version<'3'", "runtime", "registry")),
+        ("a ()", ("a", None, None, "runtime", "registry")),
+        ("a @ git+https://github.com/o/a@v1 ; os_name == 'nt'",
+         ("a", "git+https://github.com/o/a@v1", "os_name == 'nt'", "runtime", "git")),
+        ("a@https://github.com/o/a", ("a", "https://github.com/o/a", None, "runtime", "git")),
+        ("a @ https://github.com/o/a/archive/x.zip",
+         ("a", "https://github.com/o/a/archive/x.zip", None, "runtime", "url")),
+        ("a @ https://me:secret@files.example/a.whl",
+         ("a", "https://****@files.example/a.whl", None, "runtime", "url")),
+        ("a @ file:///srv/a", ("a", "file:///srv/a", None, "runtime", "path")),
+        ("a>=1\n    ; extra == 'x'", ("a", ">=1", "extra == 'x'", "optional", "registry")),
+    ],
+)  # fmt: skip
+def test_text_is_kept_as_written(text: str, expected: tuple) -> None:
+    assert read(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a>=1.0.*", ("a", ">=1.0.*", None, "runtime", "registry")),
+        ("a>=1.0.*; extra == 'dev'", ("a", ">=1.0.*", "extra == 'dev'", "optional", "registry")),
+        ("a>=1; extra == 'dev", ("a", ">=1; extra == 'dev", None, "unknown", "registry")),
+        ("a[_odd_]>1", ("a", ">1", None, "runtime", "registry")),
+        ("a ^1.2", ("a", "^1.2", None, "runtime", "registry")),
+        ("a'>=1", ("a", "'>=1", None, "runtime", "registry")),
+        ("a; '\\d' == os_name", ("a", "; '\\d' == os_name", None, "unknown", "registry")),
+        ("a>1\x00", ("a", ">1\ufffd", None, "runtime", "registry")),
+    ],
+)
+def test_the_leading_name_survives_what_is_invalid(text: str, expected: tuple) -> None:
+    assert read(text) == expected
+    assert parse_requirement(text, Place()).problem
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-a", "'a'", "a/b", "https://x.example/a", "a_>=1", "é", "a+b", "a" * 215, "a" * 5_000]
+)
+def test_without_a_name_there_is_only_a_problem(text: str) -> None:
+    dependency, problem = parse_requirement(text, Place())
+    assert dependency is None
+    assert problem
+
+
+def test_long_requirements_are_bounded() -> None:
+    dependency, problem = parse_requirement("a; " + "(" * 5_000, Place())
+    assert dependency is not None
+    assert (dependency.scope, len(dependency.requirement or "")) == ("unknown", 2_000)
+    assert problem is not None
+    assert "4,000" in problem
+    marker = " or ".join(f"os_name == '{number}'" for number in range(150))
+    dependency, problem = parse_requirement(f"a; {marker}", Place())
+    assert dependency is not None
+    assert len(dependency.marker or "") == 2_000
+    assert problem is not None
+    assert "cut" in problem
+
+
+@pytest.mark.parametrize(
+    ("marker", "needs_extra", "extras"),
+    [
+        ("extra == 'a'", True, ("a",)),
+        ("'A_b' == extra", True, ("a-b",)),
+        ("extra != 'a'", False, ()),
+        ("python_version < '3'", False, ()),
+        ("extra == 'a' and os_name == 'nt'", True, ("a",)),
+        ("extra == 'a' or os_name == 'nt'", False, ("a",)),
+        ("os_name == 'nt' or extra == 'b' and extra == 'a'", False, ("a", "b")),
+        ("(os_name == 'nt' or extra == 'b') and extra == 'a'", True, ("a", "b")),
+        ("os_name == 'nt' and (extra == 'b' or (extra == 'a'))", True, ("a", "b")),
+        ("os_name == 'extra and or ('", False, ()),
+    ],
+)
+def test_a_marker_tells_which_extras_it_demands(marker: str, needs_extra: bool, extras: tuple) -> None:
+    assert Marker(marker)  # only valid markers are asked about
+    assert parse_marker(marker) == (needs_extra, extras)
+
+
+atoms = st.sampled_from(["extra == 'a'", "extra != 'a'", "extra == 'b'", "os_name == 'p'", "sys_platform == 'p'"])
+expressions = st.recursive(
+    atoms, lambda inner: st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda t: f"({' '.join(t)})")
+)
+
+
+@given(left=expressions, operator=st.sampled_from(["and", "or"]), right=expressions)
+@settings(deadline=None)
+def test_without_extras_packaging_agrees_in_some_environment(left: str, operator: str, right: str) -> None:
+    """Each environment variable stands for its comparisons, so that trying both values is exhaustive."""
+    marker = f"{left} {operator} {right}"
+    environments = itertools.product(("p", "q"), repeat=2)
+    possible = any(
+        Marker(marker).evaluate({"extra": "", "os_name": one, "sys_platform": two}) for one, two in environments
+    )
+    assert parse_marker(marker).needs_extra is not possible
+
+
+@given(st.text(max_size=60) | st.text(alphabet="ab1-_.[](){}<>=!~;,@ '\"\\#and orextra:/\n\x00", max_size=60))
+@settings(deadline=None, max_examples=400)
+def test_reading_never_raises_and_never_loses_a_valid_requirement(text: str) -> None:
+    dependency, problem = parse_requirement(text, Place())
+    assert dependency is not None or problem
+    try:
+        expected = Requirement(text)
+    except (ValueError, RecursionError, SyntaxWarning, DeprecationWarning):
+        return
+    if dependency is None:
+        assert expected.name.endswith(("_", "-", "."))  # names that the naming rules forbid
+    else:
+        assert dependency.name == expected.name
