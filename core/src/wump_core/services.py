@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -47,7 +47,7 @@ class _Service:
         """Start the process; its log goes to our standard error."""
         self.started = time.monotonic()
         output = subprocess.DEVNULL if self.quiet else None
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and a name of our own
             [sys.executable, "-m", "wump_core", self.name],
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -74,10 +74,16 @@ class _Service:
 
 @contextmanager
 def running_services(
-    names: Sequence[str], settings: CoreSettings, *, quiet: bool = False
+    names: Sequence[str], settings: CoreSettings, *, quiet: bool = False, environment: Mapping[str, str] | None = None
 ) -> Generator[Sequence["_Service"]]:
-    """Run these services as child processes while open; on leaving they are asked to stop, and waited for."""
-    services = [_Service(name, service_environment(settings), quiet) for name in names]
+    """Run these services as child processes while open; on leaving they are asked to stop, and waited for.
+
+    Args:
+        quiet: Throw their logs away.
+        environment: Settings for them alone.
+    """
+    variables = service_environment(settings) | dict(environment or {})
+    services = [_Service(name, variables, quiet) for name in names]
     try:
         for service in services:
             service.start()

@@ -267,6 +267,11 @@ def test_a_line_is_the_very_line_of_its_entry(entries: list[tuple[str, str, str,
     assert all(line in allowed[name] for name, line in found)
 
 
+def test_a_line_that_does_not_hold_the_name_is_null() -> None:
+    record = parse("[project]\nname = 'x'\ndependencies = ['''\nbelow''', \"esc\\u0061ped\", 'plain']\n")
+    assert [(d.name, d.line) for d in record.dependencies] == [("below", None), ("escaped", None), ("plain", 4)]
+
+
 leaves = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
 shapes = st.recursive(
     leaves,

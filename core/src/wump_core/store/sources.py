@@ -58,7 +58,7 @@ statements = Table(
     key_column(),
     Column("package_id", BigInteger, ForeignKey("packages.id"), nullable=False, comment="What is needed."),
     Column("source_id", BigInteger, ForeignKey("sources.id"), nullable=False, comment="Who says so."),
-    Column("scope", SmallInteger, nullable=False, comment=f"One bit: {SCOPE_BITS}"),
+    Column("scope", SmallInteger, nullable=False, comment=f"One bit of {', '.join(SCOPE_BITS)}"),
     Column("optional", Boolean, nullable=False),
     Column("direct", Boolean, nullable=False),
     Column("requirement", Text, comment="The range as written."),

@@ -1,99 +1,49 @@
-"""One pyproject.toml under reading: its data, its lines, and what has been found."""
+"""Single values of upstream text: given or not, fit to be stored, fit to be quoted.
 
-from collections.abc import Iterator
-from typing import Any
+The bounds are those of wump's records; cutting here keeps one long value from sinking a whole record.
+"""
 
-import tomli
-from packaging.utils import canonicalize_name
-from wump_core import DependencyRecord, DependencySource, InvalidManifest
+import re
 
-from wump_provider_pypi.fields import quote
-from wump_provider_pypi.findings import Findings
-from wump_provider_pypi.manifests.toml_lines import TomlPath, find_lines
-from wump_provider_pypi.requirements import Place, Reading, parse_requirement
+MAX_TEXT = 2_000
+MAX_SHORT = 255
+MAX_NAME = 214
 
-MAX_PYPROJECT_BYTES = 1_000_000
-
-
-class Document:
-    """The parsed file. `sources` says which packages come from elsewhere than the registry."""
-
-    def __init__(self, content: bytes) -> None:
-        """Raises InvalidManifest: too large, no UTF-8, or no TOML."""
-        if len(content) > MAX_PYPROJECT_BYTES:
-            raise InvalidManifest(f"larger than {MAX_PYPROJECT_BYTES:,} bytes")
-        try:
-            text = content.decode("utf-8-sig")
-            self.data: dict[str, Any] = tomli.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InvalidManifest(f"no valid TOML: {str(error)[:200]}") from None
-        self.findings = Findings()
-        self.own_name: str | None = None
-        self.sources: dict[str, tuple[DependencySource, str | None]] = {}
-        self._lines = find_lines(text)
-        self._text_lines = text.split("\n")
-
-    def table(self, *path: str) -> dict[str, Any]:
-        """A table; empty where there is none, which is noted where something else stands in its place."""
-        value: Any = self.data
-        for depth, part in enumerate(path, 1):
-            value = value.get(part)
-            if value is None:
-                return {}
-            if not isinstance(value, dict):
-                self.note("expected a table", path[:depth])
-                return {}
-        return value
-
-    def entries(self, *path: str, parent: dict[str, Any] | None = None) -> Iterator[tuple[TomlPath, Any]]:
-        """The elements of an array with their paths, until a bound is reached."""
-        value = (self.table(*path[:-1]) if parent is None else parent).get(path[-1])
-        if value is None:
-            return
-        if not isinstance(value, list):
-            self.note("expected an array", path)
-            return
-        for index, entry in enumerate(value):
-            if self.findings.stop(field=field_of(path)):
-                return
-            yield (*path, index), entry
-
-    def line(self, path: TomlPath, needle: str) -> int | None:
-        """The line of a key or element, where that line really holds the needle; null when unsure."""
-        line = self._lines.get(path)
-        return line if line is not None and needle in self._text_lines[line - 1] else None
-
-    def note(self, message: str, path: TomlPath) -> None:
-        """A diagnostic for what stands at a path."""
-        last = path[-1] if path else ""
-        self.findings.note(message, field=field_of(path), line=self.line(path, last if isinstance(last, str) else ""))
-
-    def add_requirement(self, path: TomlPath, entry: object, place: Place) -> DependencyRecord | None:
-        """Read one PEP 508 entry and keep it."""
-        if not isinstance(entry, str):
-            self.note(f"expected a requirement, found {quote(entry)}", path)
-            return None
-        reading = parse_requirement(entry, place)
-        return self.add(path, reading)
-
-    def add(self, path: TomlPath, reading: Reading) -> DependencyRecord | None:
-        """Keep what was read at a path: its line, and its source where a table says another one."""
-        dependency, problem = reading
-        name = dependency.name if dependency else ""
-        line = self.line(path, name)
-        if problem:
-            self.findings.note(problem, field=field_of(path), line=line)
-        if dependency is None or canonicalize_name(name) == self.own_name:
-            return None
-        changes: dict[str, Any] = {"line": line}
-        if dependency.source == "registry" and (other := self.sources.get(canonicalize_name(name))):
-            changes |= {"source": other[0], "purl": None}
-            changes["requirement"] = dependency.requirement or other[1]
-        dependency = dependency.model_copy(update=changes)
-        self.findings.add(dependency)
-        return dependency
+_NOT_GIVEN = ("", "UNKNOWN")
+_UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+# The first part is bounded, so that a long word without an @ costs linear time.
+_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+\.[\w.-]+")
 
 
-def field_of(path: TomlPath) -> str:
-    """A path as a key of the document is written; numbers of elements are left out."""
-    return ".".join(part for part in path if isinstance(part, str))
+def given(value: object) -> str | None:
+    """The text without blanks around it; null, "" and "UNKNOWN" all mean that an uploader gave none."""
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    return None if text in _NOT_GIVEN else text
+
+
+def is_storable(text: str) -> bool:
+    """Whether Postgres and a reader can take every character of it."""
+    return not _UNSTORABLE.search(text)
+
+
+def make_storable(text: str) -> str:
+    """The text with U+FFFD in place of what can't be stored."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def shorten(text: str, limit: int) -> str:
+    """The text, cut with an ellipsis where it is longer than the limit."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def without_emails(text: str) -> str:
+    """The text without mail addresses: wump stores none."""
+    return _EMAIL.sub("[e-mail]", text)
+
+
+def quote(value: object) -> str:
+    """A short form of an upstream's value for a message."""
+    text = value if isinstance(value, str) else type(value).__name__
+    return repr(without_emails(make_storable(shorten(text, 100)))) if isinstance(value, str) else f"a {text}"

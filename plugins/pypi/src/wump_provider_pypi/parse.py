@@ -1,151 +1,183 @@
-"""Links of a project: its home page, its repository, and where it asks for money.
+"""The JSON API's answer for a project, read into a package record.
 
-Source: PEP 753 for how labels are normalised and which are well known; Warehouse's project page for labels
-that start with a word for funding. Labels are free text, so that more spellings are listed than PEP 753 has.
+Source: Warehouse's JSON API documentation; core metadata (PEP 566, 639, 753) for what the fields of `info`
+mean; PEP 792 for the project status. Only `info` and its `name` are needed; any other value that can't be
+read costs its own field and a diagnostic. Mail addresses are never read.
 """
 
-import string
-from collections.abc import Iterator
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from typing import Any
 
+from packaging.utils import canonicalize_name
 from pydantic import ValidationError
-from wump_core import FundingLink, RepositoryClaim, RepositoryUrl, is_code_host, parse_repository_url
+from wump_core import DependencyRecord, InvalidResponse, NotFound, PackageRecord, Purl
 
-from wump_provider_pypi.fields import given, is_storable, quote
+from wump_provider_pypi.fields import MAX_SHORT, MAX_TEXT, given, is_storable, quote, shorten, without_emails
 from wump_provider_pypi.findings import Findings
+from wump_provider_pypi.links import Link, find_funding, find_repository, parse_links
+from wump_provider_pypi.requirements import Place, parse_requirement
 
-MAX_LINKS = 1_000
-MAX_FUNDING_LINKS = 100
+MAX_LICENCE_LENGTH = 100
+MAX_LICENCES = 50
 
-SOURCE_LABELS = (
-    *("source", "repository", "sourcecode", "github"),
-    *("code", "repo", "git", "gitlab", "sourcerepository", "githubrepository", "githubrepo", "sources"),
-    *("vcs", "scm", "codeberg", "bitbucket"),
+_ONLY_SDIST = (
+    "the release has no wheel, and the index knows requirements only from wheels or from recent source "
+    "distributions: it does not tell whether there are none"
 )
-ISSUES_LABELS = ("issues", "bugs", "issue", "tracker", "issuetracker", "bugtracker", "bugreports")
-FUNDING_LABEL_STARTS = ("funding", "sponsor", "donation", "donate")
-
-# Host, start of the path, and the word that platforms' own files use for it.
-_FUNDING_PLATFORMS = (
-    ("github.com", "/sponsors/", "github"),
-    ("opencollective.com", "/", "opencollective"),
-    ("patreon.com", "/", "patreon"),
-    ("tidelift.com", "/", "tidelift"),
-    ("ko-fi.com", "/", "ko_fi"),
-    ("liberapay.com", "/", "liberapay"),
-    ("buymeacoffee.com", "/", "buy_me_a_coffee"),
-    ("thanks.dev", "/", "thanks_dev"),
-    ("polar.sh", "/", "polar"),
-    ("issuehunt.io", "/", "issuehunt"),
-    ("numfocus.org", "/donate", "numfocus"),
+_NOT_TOLD = (
+    "the index gives no requirements, which it also does where the first uploaded file was a source "
+    "distribution without them: it does not tell whether there are none"
 )
-_DROPPED_FROM_LABELS = str.maketrans("", "", string.punctuation + string.whitespace)
 
 
-class Link(NamedTuple):
-    """One entry of `project_urls`: its label as written and normalised, and its address."""
+def parse_package(purl: Purl, payload: object) -> PackageRecord:
+    """Read the answer of `/pypi/{project}/json`.
 
-    label: str
-    key: str
-    url: str
-
-    @property
-    def field(self) -> str:
-        """How a diagnostic names it."""
-        return f"project_urls.{self.label}"
-
-
-def normalise_label(label: str) -> str:
-    """PEP 753: without ASCII punctuation and whitespace, in lower case."""
-    return label.translate(_DROPPED_FROM_LABELS).lower()
-
-
-def parse_links(project_urls: object, findings: Findings) -> tuple[Link, ...]:
-    """The entries of `project_urls` that are text, in document order."""
-    if project_urls is None:
-        return ()
-    if not isinstance(project_urls, dict):
-        findings.note(f"expected an object of addresses, found {quote(project_urls)}", field="project_urls")
-        return ()
-    links = []
-    for label, value in list(project_urls.items())[:MAX_LINKS]:
-        if url := given(value):
-            links.append(Link(str(label), normalise_label(str(label)), url))
-        elif value is not None and not isinstance(value, str):
-            findings.note(f"expected an address, found {quote(value)}", field=f"project_urls.{label}")
-    return tuple(links)
-
-
-def find_repository(
-    links: tuple[Link, ...], home_page: str | None, download_url: str | None, findings: Findings
-) -> RepositoryClaim | None:
-    """The first link to a known code host: source, issues, home page, download.
-
-    A source link to a host of unknown layout counts only where no such link exists.
+    Raises:
+        InvalidResponse: It is no object, has no `info`, or is about another project; the text names the field.
+        NotFound: The index says that the project is quarantined.
     """
-    elsewhere: RepositoryUrl | None = None
-    for url, is_source in _repository_candidates(links, home_page, download_url):
-        repository = parse_repository_url(url)
-        if repository is None:
-            continue
-        if is_code_host(repository.host):
-            if claim := _claim(repository):
-                return claim
-        elif is_source and elsewhere is None:
-            elsewhere = repository
-    claim = _claim(elsewhere) if elsewhere else None
-    if elsewhere and claim is None:
-        findings.note(f"{quote(elsewhere.path)} is no repository wump can store", field="project_urls")
-    return claim
+    info, status = _parse_envelope(purl, payload)
+    findings = Findings()
+    project_urls = info.get("project_urls")
+    links = parse_links(project_urls, findings)
+    home_page = _text(info, "home_page", findings)
+    dependencies, unknown = _parse_dependencies(purl, info, payload, findings)
+    told_links = project_urls is None or isinstance(project_urls, dict)
+    classifiers = _classifiers(info, findings)
+    return PackageRecord(
+        purl=str(purl),
+        latest_version=_short(info, "version", findings),
+        description=_description(info, findings),
+        homepage=_homepage(purl, links, home_page, findings),
+        licences=_licences(info, classifiers, findings),
+        deprecated=status in ("archived", "deprecated") or "Development Status :: 7 - Inactive" in classifiers,
+        repository=find_repository(links, home_page, _text(info, "download_url", findings), findings),
+        funding=find_funding(links, findings) if told_links else None,
+        dependencies=dependencies,
+        dependencies_unknown=unknown,
+        diagnostics=findings.diagnostics,
+    )
 
 
-def find_funding(links: tuple[Link, ...], findings: Findings) -> tuple[FundingLink, ...]:
-    """Links whose label or whose platform says that they are about money, in document order."""
-    found: dict[str, FundingLink] = {}
-    for link in links:
-        platform = _platform(link.url)
-        if platform is None and not link.key.startswith(FUNDING_LABEL_STARTS):
-            continue
+def check_name(purl: Purl, value: object, field: str) -> None:
+    """Make sure that an answer is about the project that was asked for.
+
+    Raises:
+        InvalidResponse: It is about another one, or does not say.
+    """
+    if not isinstance(value, str):
+        raise InvalidResponse(f"`{field}` must be the project's name, found {quote(value)}")
+    if canonicalize_name(value) != purl.name:
+        raise InvalidResponse(f"`{field}` is {quote(value)}, but {purl.name!r} was asked for")
+
+
+def parse_status(payload: dict[str, Any]) -> str | None:
+    """The project status marker of PEP 792, which both the JSON API and the simple index carry."""
+    marker = payload.get("project-status")
+    status = marker.get("status") if isinstance(marker, dict) else marker
+    return status if isinstance(status, str) else None
+
+
+def _parse_envelope(purl: Purl, payload: object) -> tuple[dict[str, Any], str | None]:
+    if not isinstance(payload, dict):
+        raise InvalidResponse(f"the answer must be an object, found {quote(payload)}")
+    info = payload.get("info")
+    if not isinstance(info, dict):
+        raise InvalidResponse(f"`info` must be an object, found {quote(info)}")
+    check_name(purl, info.get("name"), "info.name")
+    status = parse_status(payload)
+    if status == "quarantined":
+        raise NotFound(f"{purl.name} is quarantined")
+    return info, status
+
+
+def _text(info: dict[str, Any], key: str, findings: Findings) -> str | None:
+    value = info.get(key)
+    text = given(value)
+    if value is not None and not isinstance(value, str):
+        findings.note(f"expected text, found {quote(value)}", field=key)
+    elif text and not is_storable(text):
+        findings.note("holds control characters or broken Unicode: left out", field=key)
+        return None
+    return text
+
+
+def _short(info: dict[str, Any], key: str, findings: Findings) -> str | None:
+    text = _text(info, key, findings)
+    if text and len(text) > MAX_SHORT:
+        findings.note(f"longer than {MAX_SHORT} characters: left out", field=key)
+        return None
+    return text
+
+
+def _description(info: dict[str, Any], findings: Findings) -> str | None:
+    summary = _text(info, "summary", findings)
+    return shorten(without_emails(summary[: MAX_TEXT * 2]), MAX_TEXT) if summary else None
+
+
+def _homepage(purl: Purl, links: tuple[Link, ...], home_page: str | None, findings: Findings) -> str | None:
+    candidates = [(link.field, link.url) for link in links if link.key == "homepage"]
+    if home_page:
+        candidates.append(("home_page", home_page))
+    for field, url in candidates:
         try:
-            found.setdefault(link.url, FundingLink(url=link.url, type=platform))
-        except ValidationError:
-            findings.note(f"{quote(link.url)} is no web address", field=link.field)
-    return tuple(found.values())[:MAX_FUNDING_LINKS]
+            PackageRecord(purl=str(purl), homepage=url)
+        except ValidationError as error:
+            reason = error.errors(include_input=False, include_url=False)[0]["msg"]
+            findings.note(f"{quote(url)}: {reason}; left out", field=field)
+        else:
+            return url
+    return None
 
 
-def _repository_candidates(
-    links: tuple[Link, ...], home_page: str | None, download_url: str | None
-) -> Iterator[tuple[str, bool]]:
-    """Addresses in order of preference, each with whether its label claims to be the source."""
-    for labels, is_source in ((SOURCE_LABELS, True), (ISSUES_LABELS, False), (("homepage",), False)):
-        for label in labels:
-            yield from ((link.url, is_source) for link in links if link.key == label)
-    yield from ((url, False) for url in (home_page, download_url) if url)
-    yield from ((link.url, False) for link in links if link.key == "download")
+def _classifiers(info: dict[str, Any], findings: Findings) -> tuple[str, ...]:
+    value = info.get("classifiers")
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        findings.note(f"expected a list, found {quote(value)}", field="classifiers")
+        return ()
+    return tuple(item for item in value if isinstance(item, str) and is_storable(item))
 
 
-def _claim(repository: RepositoryUrl) -> RepositoryClaim | None:
-    directory = repository.directory
-    try:
-        return RepositoryClaim(
-            host=repository.host,
-            path=repository.path,
-            owner=repository.owner,
-            directory=directory if directory and is_storable(directory) else None,
-            verified=False,
-        )
-    except ValidationError:
-        return None
+def _licences(info: dict[str, Any], classifiers: tuple[str, ...], findings: Findings) -> tuple[str, ...]:
+    """The SPDX expression, else a short `license`, else the classifiers. Long texts are whole licences."""
+    if expression := _text(info, "license_expression", findings):
+        return (shorten(expression, MAX_TEXT),)
+    name = _text(info, "license", findings)
+    if name and len(name) <= MAX_LICENCE_LENGTH and len(name.splitlines()) == 1 and without_emails(name) == name:
+        return (name,)
+    parts = (classifier.rpartition(" :: ")[2] for classifier in classifiers if classifier.startswith("License :: "))
+    # "OSI Approved" alone is a family of licences, not one of them.
+    names = (shorten(part, MAX_TEXT) for part in parts if part not in ("", "OSI Approved"))
+    return tuple(dict.fromkeys(names))[:MAX_LICENCES]
 
 
-def _platform(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").removeprefix("www.")
-    except ValueError:
-        return None
-    path = parts.path or "/"
-    if parts.scheme not in ("http", "https"):
-        return None
-    return next((word for site, start, word in _FUNDING_PLATFORMS if host == site and path.startswith(start)), None)
+def _parse_dependencies(
+    purl: Purl, info: dict[str, Any], payload: object, findings: Findings
+) -> tuple[tuple[DependencyRecord, ...] | None, str | None]:
+    entries = info.get("requires_dist")
+    if entries is not None and not isinstance(entries, list):
+        findings.note(f"expected a list, found {quote(entries)}", field="requires_dist")
+        return None, "the index's `requires_dist` can't be read"
+    if not entries:
+        return None, _why_unknown(payload)
+    for entry in dict.fromkeys(entry if isinstance(entry, str) else None for entry in entries):
+        if findings.stop(field="requires_dist"):
+            break
+        if entry is None:
+            findings.note("an entry is no text", field="requires_dist")
+            continue
+        dependency, problem = parse_requirement(entry, Place(field="requires_dist"))
+        if problem:
+            findings.note(problem, field="requires_dist")
+        # `package[all]` that needs `package[a]` is how extras are put together, not a dependency.
+        if dependency and canonicalize_name(dependency.name) != purl.name:
+            findings.add(dependency)
+    return findings.dependencies, None
+
+
+def _why_unknown(payload: object) -> str:
+    files = payload.get("urls") if isinstance(payload, dict) else None
+    kinds = {file.get("packagetype") for file in files if isinstance(file, dict)} if isinstance(files, list) else set()
+    return _ONLY_SDIST if kinds == {"sdist"} else _NOT_TOLD

@@ -1,82 +1,195 @@
-"""The simple index's answer for a project: all that many mirrors and proxies serve.
+"""Requirements as Python writes them, read into dependency records.
 
-Source: PEP 691 (JSON), 700 (`versions`), 592 (yanked files), 792 (project status). It tells versions and
-files, neither requirements nor links, so that most of the record stays unknown.
+Source: the dependency specifiers specification (PEP 508), with the parentheses of older metadata. Text is
+kept as written: `packaging` judges whether it is valid, but never rewrites it. What is not valid is read
+leniently, for the index serves what was uploaded before it checked: the leading name is an edge all the same.
 """
 
-from typing import Any
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
-from packaging.utils import parse_sdist_filename, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
-from wump_core import Diagnostic, InvalidResponse, NotFound, PackageRecord, Purl
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from pydantic import ValidationError
+from wump_core import (
+    DependencyRecord,
+    DependencySource,
+    InvalidPurl,
+    Scope,
+    is_code_host,
+    make_purl,
+    parse_repository_url,
+)
 
-from wump_provider_pypi.fields import MAX_SHORT, given, is_storable, quote
-from wump_provider_pypi.parse import check_name, parse_status
+from wump_provider_pypi.fields import MAX_NAME, MAX_SHORT, MAX_TEXT, make_storable, quote, shorten
+from wump_provider_pypi.markers import MarkerMeaning, parse_marker
 
-ACCEPT = "application/vnd.pypi.simple.v1+json"
-MAX_FILES = 50_000
+MAX_REQUIREMENT_LENGTH = 4_000
+MAX_GROUPS = 100
 
-_NO_JSON_API = "this index has no JSON API, so that it does not tell {}"
+_NAME = re.compile(r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?=\Z|[\s\[(<>=!~^;,@'\"])", re.ASCII)
+_EXTRAS = re.compile(r"\s*\[[^\]]*\]")
+_LINE_BREAK = re.compile(r"[\r\n]+[ \t]*")
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@(?=[^/\s])")
+_NO_MEANING = MarkerMeaning(needs_extra=False, extras=())
 
 
-def parse_simple_project(purl: Purl, payload: object) -> PackageRecord:
-    """Read the answer of `/simple/{project}/`.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a requirement stands, and what that alone says of it."""
 
-    Raises:
-        InvalidResponse: It is no object, or is about another project; the text names the field.
-        NotFound: The project is quarantined, or has neither files nor versions.
-    """
-    if not isinstance(payload, dict):
-        raise InvalidResponse(f"the simple index must answer an object, found {quote(payload)}")
-    check_name(purl, payload.get("name"), "name")
-    if parse_status(payload) == "quarantined":
-        raise NotFound(f"{purl.name} is quarantined")
-    files, versions = _objects(payload.get("files")), payload.get("versions")
-    if not files and not versions:
-        raise NotFound(f"the index lists {purl.name} without any release")
-    return PackageRecord(
-        purl=str(purl),
-        latest_version=_latest_version(files, versions),
-        dependencies_unknown=_NO_JSON_API.format("the requirements"),
-        diagnostics=(Diagnostic(message=_NO_JSON_API.format("description, links, licences or requirements")),),
+    field: str | None = None
+    line: int | None = None
+    scope: Scope = "runtime"
+    groups: tuple[str, ...] = ()
+    optional: bool = False
+
+
+class Reading(NamedTuple):
+    """What became of one entry: a dependency, a problem, or both where only its name could be read."""
+
+    dependency: DependencyRecord | None
+    problem: str | None = None
+
+
+class _Parts(NamedTuple):
+    """A requirement taken apart. `readable` is false where its marker may say anything."""
+
+    requirement: str | None
+    marker: str | None = None
+    url: bool = False
+    readable: bool = True
+
+
+def parse_requirement(text: str, place: Place) -> Reading:
+    """Read one requirement; never raises."""
+    whole = text
+    text = make_storable(_LINE_BREAK.sub(" ", text[:MAX_REQUIREMENT_LENGTH])).strip()
+    match = _NAME.match(text)
+    if match is None:
+        return Reading(None, f"{quote(text)} does not start with a package name")
+    name, rest = match["name"], text[match.end() :]
+    if extras := _EXTRAS.match(rest):
+        rest = rest[extras.end() :]
+    problem = _problem_of(whole, text)
+    parts = _take_apart(rest.strip(), valid=problem is None)
+    reading = make_dependency(
+        name,
+        place,
+        requirement=parts.requirement,
+        marker=parts.marker,
+        source=classify_url(parts.requirement or "") if parts.url else "registry",
+        readable=parts.readable,
     )
+    return Reading(reading.dependency, problem or reading.problem)
 
 
-def _objects(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)][:MAX_FILES] if isinstance(value, list) else []
+def make_dependency(
+    name: str,
+    place: Place,
+    *,
+    requirement: str | None = None,
+    marker: str | None = None,
+    source: DependencySource = "registry",
+    readable: bool = True,
+) -> Reading:
+    """A record from the parts of a requirement, within the records' bounds.
 
-
-def _latest_version(files: list[dict[str, Any]], versions: object) -> str | None:
-    """The newest final version that is not yanked, else the newest pre-release, else what is left."""
-    offered: dict[Version, bool] = {}  # whether one of its files is not yanked
-    for file in files:
-        if (version := _version_of_file(file.get("filename"))) is not None:
-            # The value is `false`, `true` or a reason, and a reason may be empty.
-            offered[version] = offered.get(version, False) or file.get("yanked") in (None, False)
-    written: dict[Version, str] = {version: str(version) for version in offered}
-    for text in versions[:MAX_FILES] if isinstance(versions, list) else ():
-        if (version := _version(given(text) or "")) is not None:
-            written[version] = text.strip()
-            offered.setdefault(version, True)
-    if not offered:
-        return None
-    newest = max(offered, key=lambda version: (offered[version], not version.is_prerelease, version))
-    return written[newest]
-
-
-def _version_of_file(filename: object) -> Version | None:
-    if not isinstance(filename, str):
-        return None
+    Args:
+        readable: False where the marker could not be read, so that the scope can't be told either.
+    """
+    if marker and not _is_valid(Marker, marker):
+        reading = make_dependency(name, place, requirement=requirement, source=source, readable=False)
+        return Reading(reading.dependency, f"{quote(name)}: {quote(marker)} is no valid marker: left out")
     try:
-        return parse_wheel_filename(filename)[1] if filename.endswith(".whl") else parse_sdist_filename(filename)[1]
+        purl = str(make_purl("pypi", name)) if source == "registry" else None
+    except InvalidPurl as error:
+        return Reading(None, str(error))
+    meaning = parse_marker(marker) if marker else _NO_MEANING
+    groups = sorted({shorten(group, MAX_NAME) for group in (*place.groups, *meaning.extras)})
+    scope: Scope = place.scope
+    if scope == "runtime" and not readable:
+        scope = "unknown"
+    elif scope == "runtime" and meaning.needs_extra:
+        scope = "optional"
+    try:
+        dependency = DependencyRecord(
+            purl=purl,
+            name=shorten(name, MAX_NAME),
+            requirement=shorten(without_credentials(requirement), MAX_TEXT) if requirement else None,
+            scope=scope,
+            optional=place.optional or meaning.needs_extra,
+            groups=tuple(groups[:MAX_GROUPS]),
+            marker=shorten(marker, MAX_TEXT) if marker else None,
+            source=source,
+            field=shorten(make_storable(place.field), MAX_SHORT) if place.field else None,
+            line=place.line,
+        )
+    except ValidationError as error:
+        detail = error.errors(include_input=False, include_url=False)[0]
+        return Reading(None, f"{quote(name)}: {'.'.join(map(str, detail['loc']))} {detail['msg']}")
+    too_long = [part for part in (requirement, marker) if part and len(part) > MAX_TEXT]
+    cut = f"{quote(name)} has more text than {MAX_TEXT:,} characters: cut" if too_long else None
+    return Reading(dependency, cut)
+
+
+def classify_url(url: str) -> DependencySource:
+    """What a direct reference points to: a git repository, a path, or a file on the web."""
+    lower = url.strip().lower()
+    if lower.startswith(("git+", "git:", "git@", "ssh:")):
+        return "git"
+    if lower.startswith("file:"):
+        return "path"
+    path = re.split(r"[?#]", lower, maxsplit=1)[0].rstrip("/")
+    repository = parse_repository_url(url)
+    if path.endswith(".git") or (
+        # The repository itself, not an archive or a release file that its host serves.
+        repository is not None and is_code_host(repository.host) and path.endswith(repository.path.lower())
+    ):
+        return "git"
+    return "url" if "://" in lower or lower.startswith("${") else "path"
+
+
+def without_credentials(url: str) -> str:
+    """The address with `****` for whatever stands before an @, as pip prints it; `git@` over SSH stays."""
+    try:
+        if urlsplit(url).scheme.lower().endswith("ssh"):
+            return re.sub(r"(?<=://)([^/:@\s]*):[^/@\s]*@", r"\1:****@", url)
     except ValueError:
-        return None  # an egg, an installer, or a name from before the rules
+        pass
+    return _CREDENTIALS.sub("****@", url)
 
 
-def _version(text: str) -> Version | None:
-    if len(text) > MAX_SHORT or not is_storable(text):
-        return None
+def _problem_of(whole: str, text: str) -> str | None:
+    if len(whole) > MAX_REQUIREMENT_LENGTH:
+        return f"{quote(text)} is longer than {MAX_REQUIREMENT_LENGTH:,} characters: only its start was read"
+    if not _is_valid(Requirement, text):
+        return f"{quote(text)} is no valid requirement: kept with the text as written"
+    return None
+
+
+def _is_valid(kind: type[Requirement] | type[Marker], text: str) -> bool:
+    # The grammar knows no backslash in a string; packaging would hand it to Python's own string reader.
+    if "\\" in text.partition(";")[2] or (kind is Marker and "\\" in text):
+        return False
     try:
-        return Version(text)
-    except InvalidVersion:
-        return None
+        kind(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _take_apart(rest: str, *, valid: bool) -> _Parts:
+    if rest.startswith("@"):
+        url, *tail = rest[1:].split(maxsplit=1) or [""]
+        marker = tail[0].strip().removeprefix(";").strip() if tail else ""
+        readable = valid or not marker or _is_valid(Marker, marker)
+        return _Parts(url or None, marker if marker and readable else None, url=True, readable=readable)
+    specifier, semicolon, marker = (part.strip() for part in rest.partition(";"))
+    if semicolon and not valid and not _is_valid(Marker, marker):
+        return _Parts(rest, readable=False)
+    if specifier.startswith("(") and specifier.endswith(")"):
+        specifier = specifier[1:-1].strip()
+    return _Parts(specifier or None, marker or None)

@@ -1,49 +1,82 @@
-"""Single values of upstream text: given or not, fit to be stored, fit to be quoted.
+"""The simple index's answer for a project: all that many mirrors and proxies serve.
 
-The bounds are those of wump's records; cutting here keeps one long value from sinking a whole record.
+Source: PEP 691 (JSON), 700 (`versions`), 592 (yanked files), 792 (project status). It tells versions and
+files, neither requirements nor links, so that most of the record stays unknown.
 """
 
-import re
+from typing import Any
 
-MAX_TEXT = 2_000
-MAX_SHORT = 255
-MAX_NAME = 214
+from packaging.utils import parse_sdist_filename, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+from wump_core import Diagnostic, InvalidResponse, NotFound, PackageRecord, Purl
 
-_NOT_GIVEN = ("", "UNKNOWN")
-_UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
-# The first part is bounded, so that a long word without an @ costs linear time.
-_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+\.[\w.-]+")
+from wump_provider_pypi.fields import MAX_SHORT, given, is_storable, quote
+from wump_provider_pypi.parse import check_name, parse_status
+
+ACCEPT = "application/vnd.pypi.simple.v1+json"
+MAX_FILES = 50_000
+
+_NO_JSON_API = "this index has no JSON API, so that it does not tell {}"
 
 
-def given(value: object) -> str | None:
-    """The text without blanks around it; null, "" and "UNKNOWN" all mean that an uploader gave none."""
-    if not isinstance(value, str):
+def parse_simple_project(purl: Purl, payload: object) -> PackageRecord:
+    """Read the answer of `/simple/{project}/`.
+
+    Raises:
+        InvalidResponse: It is no object, or is about another project; the text names the field.
+        NotFound: The project is quarantined, or has neither files nor versions.
+    """
+    if not isinstance(payload, dict):
+        raise InvalidResponse(f"the simple index must answer an object, found {quote(payload)}")
+    check_name(purl, payload.get("name"), "name")
+    if parse_status(payload) == "quarantined":
+        raise NotFound(f"{purl.name} is quarantined")
+    files, versions = _objects(payload.get("files")), payload.get("versions")
+    if not files and not versions:
+        raise NotFound(f"the index lists {purl.name} without any release")
+    return PackageRecord(
+        purl=str(purl),
+        latest_version=_latest_version(files, versions),
+        dependencies_unknown=_NO_JSON_API.format("the requirements"),
+        diagnostics=(Diagnostic(message=_NO_JSON_API.format("description, links, licences or requirements")),),
+    )
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)][:MAX_FILES] if isinstance(value, list) else []
+
+
+def _latest_version(files: list[dict[str, Any]], versions: object) -> str | None:
+    """The newest final version that is not yanked, else the newest pre-release, else what is left."""
+    offered: dict[Version, bool] = {}  # whether one of its files is not yanked
+    for file in files:
+        if (version := _version_of_file(file.get("filename"))) is not None:
+            # The value is `false`, `true` or a reason, and a reason may be empty.
+            offered[version] = offered.get(version, False) or file.get("yanked") in (None, False)
+    written: dict[Version, str] = {version: str(version) for version in offered}
+    for text in versions[:MAX_FILES] if isinstance(versions, list) else ():
+        if (version := _version(given(text) or "")) is not None:
+            written[version] = text.strip()
+            offered.setdefault(version, True)
+    if not offered:
         return None
-    text = value.strip()
-    return None if text in _NOT_GIVEN else text
+    newest = max(offered, key=lambda version: (offered[version], not version.is_prerelease, version))
+    return written[newest]
 
 
-def is_storable(text: str) -> bool:
-    """Whether Postgres and a reader can take every character of it."""
-    return not _UNSTORABLE.search(text)
+def _version_of_file(filename: object) -> Version | None:
+    if not isinstance(filename, str):
+        return None
+    try:
+        return parse_wheel_filename(filename)[1] if filename.endswith(".whl") else parse_sdist_filename(filename)[1]
+    except ValueError:
+        return None  # an egg, an installer, or a name from before the rules
 
 
-def make_storable(text: str) -> str:
-    """The text with U+FFFD in place of what can't be stored."""
-    return _UNSTORABLE.sub("\ufffd", text)
-
-
-def shorten(text: str, limit: int) -> str:
-    """The text, cut with an ellipsis where it is longer than the limit."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def without_emails(text: str) -> str:
-    """The text without mail addresses: wump stores none."""
-    return _EMAIL.sub("[e-mail]", text)
-
-
-def quote(value: object) -> str:
-    """A short form of an upstream's value for a message."""
-    text = value if isinstance(value, str) else type(value).__name__
-    return repr(without_emails(make_storable(shorten(text, 100)))) if isinstance(value, str) else f"a {text}"
+def _version(text: str) -> Version | None:
+    if len(text) > MAX_SHORT or not is_storable(text):
+        return None
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None

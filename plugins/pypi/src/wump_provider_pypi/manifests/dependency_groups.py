@@ -1,195 +1,89 @@
-"""Requirements as Python writes them, read into dependency records.
+"""Dependency groups, with their includes.
 
-Source: the dependency specifiers specification (PEP 508), with the parentheses of older metadata. Text is
-kept as written: `packaging` judges whether it is valid, but never rewrites it. What is not valid is read
-leniently, for the index serves what was uploaded before it checked: the leading name is an edge all the same.
+Source: the dependency groups specification (PEP 735). An included group's entries belong to the including
+group too; one entry becomes one record per scope, with all of its groups.
 """
 
-import re
-from dataclasses import dataclass
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from collections import deque
+from typing import Any
 
-from packaging.markers import Marker
-from packaging.requirements import Requirement
-from pydantic import ValidationError
-from wump_core import (
-    DependencyRecord,
-    DependencySource,
-    InvalidPurl,
-    Scope,
-    is_code_host,
-    make_purl,
-    parse_repository_url,
-)
+from packaging.utils import canonicalize_name
+from wump_core import Scope
 
-from wump_provider_pypi.fields import MAX_NAME, MAX_SHORT, MAX_TEXT, make_storable, quote, shorten
-from wump_provider_pypi.markers import MarkerMeaning, parse_marker
+from wump_provider_pypi.fields import quote
+from wump_provider_pypi.manifests.document import Document, field_of
+from wump_provider_pypi.manifests.scopes import scope_of_group
+from wump_provider_pypi.manifests.toml_lines import TomlPath
+from wump_provider_pypi.requirements import MAX_GROUPS, Place
 
-MAX_REQUIREMENT_LENGTH = 4_000
-MAX_GROUPS = 100
-
-_NAME = re.compile(r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?=\Z|[\s\[(<>=!~^;,@'\"])", re.ASCII)
-_EXTRAS = re.compile(r"\s*\[[^\]]*\]")
-_LINE_BREAK = re.compile(r"[\r\n]+[ \t]*")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@(?=[^/\s])")
-_NO_MEANING = MarkerMeaning(needs_extra=False, extras=())
+_TABLE = "dependency-groups"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a requirement stands, and what that alone says of it."""
-
-    field: str | None = None
-    line: int | None = None
-    scope: Scope = "runtime"
-    groups: tuple[str, ...] = ()
-    optional: bool = False
-
-
-class Reading(NamedTuple):
-    """What became of one entry: a dependency, a problem, or both where only its name could be read."""
-
-    dependency: DependencyRecord | None
-    problem: str | None = None
-
-
-class _Parts(NamedTuple):
-    """A requirement taken apart. `readable` is false where its marker may say anything."""
-
-    requirement: str | None
-    marker: str | None = None
-    url: bool = False
-    readable: bool = True
+def add_dependency_groups(document: Document) -> None:
+    """Read `[dependency-groups]`."""
+    table = document.table(_TABLE)
+    entries: dict[str, list[tuple[TomlPath, Any]]] = {}
+    includers: dict[str, list[str]] = {}
+    for written in table:
+        group = canonicalize_name(written)
+        if group in entries:
+            document.note(f"the group {quote(group)} is written twice", (_TABLE, written))
+        entries.setdefault(group, [])
+        for path, entry in document.entries(_TABLE, written):
+            if isinstance(entry, dict):
+                _read_include(document, path, entry, group, includers)
+            else:
+                entries[group].append((path, entry))
+    for included in includers.keys() - entries.keys():
+        document.note(f"the included group {quote(included)} does not exist", (_TABLE,))
+    _note_circles(document, includers)
+    for group, members in entries.items():
+        reached = _groups_that_include(group, includers) if members else []
+        for path, entry in members:
+            _add_entry(document, path, entry, reached)
 
 
-def parse_requirement(text: str, place: Place) -> Reading:
-    """Read one requirement; never raises."""
-    whole = text
-    text = make_storable(_LINE_BREAK.sub(" ", text[:MAX_REQUIREMENT_LENGTH])).strip()
-    match = _NAME.match(text)
-    if match is None:
-        return Reading(None, f"{quote(text)} does not start with a package name")
-    name, rest = match["name"], text[match.end() :]
-    if extras := _EXTRAS.match(rest):
-        rest = rest[extras.end() :]
-    problem = _problem_of(whole, text)
-    parts = _take_apart(rest.strip(), valid=problem is None)
-    reading = make_dependency(
-        name,
-        place,
-        requirement=parts.requirement,
-        marker=parts.marker,
-        source=classify_url(parts.requirement or "") if parts.url else "registry",
-        readable=parts.readable,
-    )
-    return Reading(reading.dependency, problem or reading.problem)
+def _read_include(
+    document: Document, path: TomlPath, entry: dict[str, Any], group: str, includers: dict[str, list[str]]
+) -> None:
+    included = entry.get("include-group")
+    if isinstance(included, str) and len(entry) == 1:
+        includers.setdefault(canonicalize_name(included), []).append(group)
+    else:
+        document.note("expected a requirement or `{include-group = …}`", path)
 
 
-def make_dependency(
-    name: str,
-    place: Place,
-    *,
-    requirement: str | None = None,
-    marker: str | None = None,
-    source: DependencySource = "registry",
-    readable: bool = True,
-) -> Reading:
-    """A record from the parts of a requirement, within the records' bounds.
-
-    Args:
-        readable: False where the marker could not be read, so that the scope can't be told either.
-    """
-    if marker and not _is_valid(Marker, marker):
-        reading = make_dependency(name, place, requirement=requirement, source=source, readable=False)
-        return Reading(reading.dependency, f"{quote(name)}: {quote(marker)} is no valid marker: left out")
-    try:
-        purl = str(make_purl("pypi", name)) if source == "registry" else None
-    except InvalidPurl as error:
-        return Reading(None, str(error))
-    meaning = parse_marker(marker) if marker else _NO_MEANING
-    groups = sorted({shorten(group, MAX_NAME) for group in (*place.groups, *meaning.extras)})
-    scope: Scope = place.scope
-    if scope == "runtime" and not readable:
-        scope = "unknown"
-    elif scope == "runtime" and meaning.needs_extra:
-        scope = "optional"
-    try:
-        dependency = DependencyRecord(
-            purl=purl,
-            name=shorten(name, MAX_NAME),
-            requirement=shorten(without_credentials(requirement), MAX_TEXT) if requirement else None,
-            scope=scope,
-            optional=place.optional or meaning.needs_extra,
-            groups=tuple(groups[:MAX_GROUPS]),
-            marker=shorten(marker, MAX_TEXT) if marker else None,
-            source=source,
-            field=shorten(make_storable(place.field), MAX_SHORT) if place.field else None,
-            line=place.line,
-        )
-    except ValidationError as error:
-        detail = error.errors(include_input=False, include_url=False)[0]
-        return Reading(None, f"{quote(name)}: {'.'.join(map(str, detail['loc']))} {detail['msg']}")
-    too_long = [part for part in (requirement, marker) if part and len(part) > MAX_TEXT]
-    cut = f"{quote(name)} has more text than {MAX_TEXT:,} characters: cut" if too_long else None
-    return Reading(dependency, cut)
+def _groups_that_include(group: str, includers: dict[str, list[str]]) -> list[str]:
+    """The group and whichever include it, directly or not; as many as a record holds."""
+    found, waiting = {group: None}, deque([group])
+    while waiting and len(found) < MAX_GROUPS:
+        for other in includers.get(waiting.popleft(), ()):
+            if other not in found and len(found) < MAX_GROUPS:
+                found[other] = None
+                waiting.append(other)
+    return list(found)
 
 
-def classify_url(url: str) -> DependencySource:
-    """What a direct reference points to: a git repository, a path, or a file on the web."""
-    lower = url.strip().lower()
-    if lower.startswith(("git+", "git:", "git@", "ssh:")):
-        return "git"
-    if lower.startswith("file:"):
-        return "path"
-    path = re.split(r"[?#]", lower, maxsplit=1)[0].rstrip("/")
-    repository = parse_repository_url(url)
-    if path.endswith(".git") or (
-        # The repository itself, not an archive or a release file that its host serves.
-        repository is not None and is_code_host(repository.host) and path.endswith(repository.path.lower())
-    ):
-        return "git"
-    return "url" if "://" in lower or lower.startswith("${") else "path"
+def _note_circles(document: Document, includers: dict[str, list[str]]) -> None:
+    """Take away, again and again, the groups whose includes are all done: what stays runs in a circle."""
+    open_includes: dict[str, int] = {}
+    for others in includers.values():
+        for other in others:
+            open_includes[other] = open_includes.get(other, 0) + 1
+    done = deque(group for group in includers if group not in open_includes)
+    while done:
+        for other in includers.get(done.popleft(), ()):
+            open_includes[other] -= 1
+            if open_includes[other] == 0:
+                done.append(other)
+    if stuck := sorted(group for group, number in open_includes.items() if number):
+        document.note(f"include-group runs in a circle: {', '.join(map(quote, stuck[:5]))}", (_TABLE,))
 
 
-def without_credentials(url: str) -> str:
-    """The address with `****` for whatever stands before an @, as pip prints it; `git@` over SSH stays."""
-    try:
-        if urlsplit(url).scheme.lower().endswith("ssh"):
-            return re.sub(r"(?<=://)([^/:@\s]*):[^/@\s]*@", r"\1:****@", url)
-    except ValueError:
-        pass
-    return _CREDENTIALS.sub("****@", url)
-
-
-def _problem_of(whole: str, text: str) -> str | None:
-    if len(whole) > MAX_REQUIREMENT_LENGTH:
-        return f"{quote(text)} is longer than {MAX_REQUIREMENT_LENGTH:,} characters: only its start was read"
-    if not _is_valid(Requirement, text):
-        return f"{quote(text)} is no valid requirement: kept with the text as written"
-    return None
-
-
-def _is_valid(kind: type[Requirement] | type[Marker], text: str) -> bool:
-    # The grammar knows no backslash in a string; packaging would hand it to Python's own string reader.
-    if "\\" in text.partition(";")[2] or (kind is Marker and "\\" in text):
-        return False
-    try:
-        kind(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _take_apart(rest: str, *, valid: bool) -> _Parts:
-    if rest.startswith("@"):
-        url, *tail = rest[1:].split(maxsplit=1) or [""]
-        marker = tail[0].strip().removeprefix(";").strip() if tail else ""
-        readable = valid or not marker or _is_valid(Marker, marker)
-        return _Parts(url or None, marker if marker and readable else None, url=True, readable=readable)
-    specifier, semicolon, marker = (part.strip() for part in rest.partition(";"))
-    if semicolon and not valid and not _is_valid(Marker, marker):
-        return _Parts(rest, readable=False)
-    if specifier.startswith("(") and specifier.endswith(")"):
-        specifier = specifier[1:-1].strip()
-    return _Parts(specifier or None, marker or None)
+def _add_entry(document: Document, path: TomlPath, entry: Any, groups: list[str]) -> None:
+    by_scope: dict[Scope, list[str]] = {}
+    for group in groups:
+        by_scope.setdefault(scope_of_group(group), []).append(group)
+    for scope, names in by_scope.items():
+        named = tuple(sorted(name for name in names if name))
+        document.add_requirement(path, entry, Place(field=field_of(path), scope=scope, groups=named))

@@ -61,7 +61,7 @@ class Document:
     def line(self, path: TomlPath, needle: str) -> int | None:
         """The line of a key or element, where that line really holds the needle; null when unsure."""
         line = self._lines.get(path)
-        return line if line is not None  else None
+        return line if line is not None and needle in self._text_lines[line - 1] else None
 
     def note(self, message: str, path: TomlPath) -> None:
         """A diagnostic for what stands at a path."""

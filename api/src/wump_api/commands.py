@@ -1,0 +1,183 @@
+"""Commands that ask: `track`, `orgs`, `explain`, `demo`; and `api`, which answers. They all speak REST."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from wump_core.cli import EXIT_NO, EXIT_UNAVAILABLE
+from wump_core.errors import ConfigurationError
+from wump_core.purl import Purl, parse_purl
+from wump_core.servers import open_servers
+from wump_core.settings import CoreSettings, load_settings
+from wump_core.telemetry import configure_logging, configure_tracing
+
+from wump_api import demo as demonstration
+from wump_api.client import Client, ask, package_path
+from wump_api.main import serve
+from wump_api.output import Document, Format, print_json, print_rows, print_table
+from wump_api.settings import load_api_settings
+from wump_api.tracking import Tracked, describe_outcome, read_arguments, somebody_working, track, wait
+
+app = typer.Typer()
+err = Console(stderr=True, highlight=False)
+
+Url = Annotated[str | None, typer.Option("--url", envvar="WUMP_URL", help="Ask the API there instead of in-process.")]
+PurlArgument = Annotated[str, typer.Argument(help="A package URL, or ecosystem:name.", metavar="PURL")]
+Output = Annotated[Format, typer.Option("--format", help="What to print.")]
+
+
+@app.command("api", epilog="Example: `WUMP_API_PORT=9000 wump api`")
+def api() -> None:
+    """Serve the REST API until SIGTERM or Ctrl-C. `wump up` runs it together with the rest."""
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    configure_tracing("wump-api", settings.telemetry)
+    with open_servers(settings, notify=err.print) as ready:
+        serve(ready, load_api_settings())
+
+
+@app.command("track", epilog="Example: `wump track npm:express pkg:pypi/requests --wait`")
+def track_packages(
+    packages: Annotated[
+        list[str], typer.Argument(help="Package URLs, ecosystem:name, files with one of them a line, or -.")
+    ],
+    wait_: Annotated[bool, typer.Option("--wait", help="Wait until the registries have answered.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait at the most.")] = 300,
+    output: Output = Format.table,
+    url: Url = None,
+) -> None:
+    """Fetch packages from their registries, now and again whenever this is called.
+
+    Without --wait the work is left to a running `wump up`. Exit code 1: a registry has no such package, or the
+    work was given up; 3: not all was done in time.
+    """
+    purls = read_arguments(packages)
+    if not purls:
+        raise ConfigurationError("there is no package in what was given")
+
+    async def run(client: Client, settings: CoreSettings | None) -> Tracked:
+        if not wait_:
+            return await track(client, purls)
+        async with somebody_working(client, settings):
+            tracked = await track(client, purls)
+            await wait(client, tracked, seconds=timeout)
+            return tracked
+
+    configure_logging("error", "console")
+    _report(ask(url, run), output, waited=wait_)
+
+
+def _report(tracked: Tracked, output: Format, *, waited: bool) -> None:
+    rows: list[Document] = [item | {"result": describe_outcome(item)} for item in tracked.executions.values()]
+    print_rows(rows, {}, output, columns=(("package", "subject"), ("result", "result"), ("execution", "url")))
+    if not waited:
+        err.print("wump: planned; a running `wump up` does it, or add --wait")
+    elif tracked.open:
+        raise typer.Exit(EXIT_UNAVAILABLE)
+    elif len(tracked.saved) < len(rows):
+        raise typer.Exit(EXIT_NO)
+
+
+@app.command(epilog="Example: `wump orgs npm:express --scope runtime --format csv`")
+def orgs(
+    purl: PurlArgument,
+    sort: Annotated[str, typer.Option(help="repositories, stars or last_activity; descending.")] = "repositories",
+    scope: Annotated[str | None, typer.Option(help="runtime, development, test, build, peer or optional.")] = None,
+    min_repositories: Annotated[int, typer.Option(min=1, help="At least so many dependent repositories.")] = 1,
+    limit: Annotated[int, typer.Option(min=0, help="Rows at the most; 0 for all.")] = 50,
+    output: Output = Format.table,
+    url: Url = None,
+) -> None:
+    """List the organizations that depend on a package, with the strongest evidence for each."""
+    package = parse_purl(purl)
+    path = f"{package_path(package)}/dependents"
+    parameters = {"sort": sort, "scope": scope, "min_repositories": min_repositories}
+    rows, meta = ask(url, lambda client, _: _collect(client, path, limit, parameters))
+    columns = (
+        ("organization", "profile_url"),
+        ("kind", "kind"),
+        ("repositories", "repositories"),
+        ("usage", "usage"),
+        ("evidence", "proof"),
+    )
+    if output is Format.table:
+        rows = [row | {"proof": proof(row["evidence"])} for row in rows]
+    if rows or output is not Format.table:
+        print_rows(rows, meta, output, columns=columns)
+    _print_left_out(package, meta)
+
+
+async def _collect(client: Client, path: str, limit: int, parameters: Document) -> tuple[list[Document], Document]:
+    """So many rows of a list, and its meta; that of an empty list too."""
+    rows: list[Document] = []
+    async for row, _meta in client.rows(path, **parameters):
+        rows.append(row)
+        if len(rows) == limit:
+            break
+    return rows, (await client.get(path, limit=1, **parameters))["meta"]
+
+
+def proof(evidence: Document) -> str:
+    """The evidence in a line."""
+    version = f" {evidence['version']}" if evidence["version"] else ""
+    requirement = f": {evidence['requirement']}" if evidence["requirement"] else ""
+    return f"{evidence['package']}{version}, {evidence['field']}{requirement}"
+
+
+def _print_left_out(package: Purl, meta: Document) -> None:
+    if meta["hint"]:
+        err.print(f"wump: {meta['hint']}", markup=False)
+    left_out = [f"{count} {reason.replace('_', ' ')}" for reason, count in meta["excluded"].items() if count]
+    if left_out:
+        err.print(f"wump: left out of the list for {package}: {', '.join(left_out)}", markup=False)
+
+
+@app.command(epilog="Example: `wump explain npm:debug github.com/expressjs`")
+def explain(
+    purl: PurlArgument,
+    organization: Annotated[str, typer.Argument(help="An organization's login, host/login, or id.")],
+    output: Output = Format.table,
+    url: Url = None,
+) -> None:
+    """Show every statement by which an organization depends on a package, with its evidence.
+
+    Exit code 1: no statement shows it.
+    """
+    path = f"{package_path(parse_purl(purl))}/dependents/evidence"
+    rows, meta = ask(url, lambda client, _: _collect(client, path, 0, {"organization": organization}))
+    columns = (
+        ("repository", "repository"),
+        ("package", "package"),
+        ("version", "version"),
+        ("field", "field"),
+        ("requirement", "requirement"),
+        ("scope", "scope"),
+        ("provider", "provider"),
+        ("checked", "checked_at"),
+        ("left out", "excluded"),
+    )
+    if output is Format.table:
+        rows = [row | {"excluded": row["excluded"] or ""} for row in rows]
+    if rows or output is not Format.table:
+        print_rows(rows, meta, output, columns=columns)
+    if not rows:
+        err.print(f"wump: {meta['hint']}", markup=False)
+        raise typer.Exit(EXIT_NO)
+
+
+@app.command(epilog="Example: `wump demo --format json`")
+def demo(
+    output: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+) -> None:
+    """Show the whole way with twenty real packages from npm and PyPI, live where the registries can be reached."""
+    configure_logging("error", "console")
+    result = demonstration.run(notify=err.print)
+    if output is Format.json:
+        print_json(result)
+        return
+    if not result["live"]:
+        err.print("wump: SAMPLE DATA, recorded earlier: the registries can't be reached from here", style="yellow")
+    rows = [row | {"proof": proof(row["evidence"])} for row in result["organizations"]]
+    columns = (("package", "package"), ("depends on it", "profile_url"), ("usage", "usage"), ("evidence", "proof"))
+    print_table(rows, columns)
+    err.print(demonstration.describe(result), markup=False)

@@ -1,0 +1,143 @@
+"""Tracking from the command line: plan packages, and wait until their registries have answered."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from wump_core.errors import ConfigurationError, InvalidPurl
+from wump_core.purl import Purl, parse_purl
+from wump_core.services import running_services
+from wump_core.settings import CoreSettings
+
+from wump_api.client import Client, Document
+
+MAX_FILE_BYTES = 10_000_000
+_POLL_SECONDS = 0.3
+_POLLED_AT_ONCE = 20
+_DONE = ("completed", "dead")
+
+
+@dataclass
+class Tracked:
+    """Packages and their executions as they stand."""
+
+    executions: dict[str, Document] = field(default_factory=dict)
+
+    @property
+    def done(self) -> list[Document]:
+        """Those that came to an end."""
+        return [item for item in self.executions.values() if item["state"] in _DONE]
+
+    @property
+    def open(self) -> list[Document]:
+        """Those that did not yet."""
+        return [item for item in self.executions.values() if item["state"] not in _DONE]
+
+    @property
+    def saved(self) -> list[Document]:
+        """Those whose package was fetched and saved."""
+        return [item for item in self.done if (item["outcome"] or {}).get("code") == "saved"]
+
+
+def read_arguments(arguments: Sequence[str]) -> list[Purl]:
+    """Packages from package URLs, short forms, and files with one of either a line (`-`: standard input).
+
+    Everything is read before anything is done, so a mistake in the last line leaves nothing half-done.
+
+    Raises:
+        InvalidPurl: A line or argument can't be read; the text names it.
+        ConfigurationError: A file is too large or no text.
+    """
+    purls: dict[Purl, None] = {}
+    for argument in arguments:
+        if argument == "-":
+            found = _read_lines("standard input", sys.stdin.read(MAX_FILE_BYTES))
+        elif Path(argument).is_file():
+            found = _read_lines(argument, _read_file(Path(argument)))
+        else:
+            found = [parse_purl(argument)]
+        purls.update(dict.fromkeys(found))
+    return list(purls)
+
+
+def _read_file(path: Path) -> str:
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ConfigurationError(f"{path} is larger than {MAX_FILE_BYTES} bytes: split it")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is no UTF-8 text: expected one package URL a line") from None
+
+
+def _read_lines(name: str, text: str) -> list[Purl]:
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        entry = line.partition(" #")[0].strip()
+        if entry and not entry.startswith("#"):
+            try:
+                found.append(parse_purl(entry))
+            except InvalidPurl as error:
+                raise InvalidPurl(f"{name}, line {number}: {error}") from None
+    return found
+
+
+async def track(client: Client, purls: Sequence[Purl]) -> Tracked:
+    """Plan all of them."""
+    tracked = Tracked()
+    for purl in purls:
+        tracked.executions[str(purl)] = await client.post("/api/v1/packages", {"purl": str(purl)})
+    return tracked
+
+
+async def wait(
+    client: Client, tracked: Tracked, *, seconds: float, give_up: Callable[[Tracked], bool] = lambda _: False
+) -> None:
+    """Watch until all have ended, the time is over, or `give_up` says so; shows a progress bar in a terminal."""
+    deadline = time.monotonic() + seconds
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("fetching packages", total=len(tracked.executions))
+        while tracked.open and time.monotonic() < deadline and not give_up(tracked):
+            await asyncio.sleep(_POLL_SECONDS)
+            for item in tracked.open[:_POLLED_AT_ONCE]:
+                tracked.executions[item["subject"]] = await client.get(item["url"])
+            progress.update(task, completed=len(tracked.done))
+
+
+@asynccontextmanager
+async def somebody_working(
+    client: Client, settings: CoreSettings | None, environment: dict[str, str] | None = None
+) -> AsyncIterator[None]:
+    """Make sure that a scheduler and a worker run: those that do, else child processes of our own.
+
+    Args:
+        settings: The servers; null where the API is elsewhere, and so is its work.
+    """
+    health = await client.health()
+    missing = [name for name in ("scheduler", "worker") if not health.get(f"{name}_alive")]
+    if settings is None or not missing:
+        yield
+        return
+    services = running_services(missing, settings, quiet=True, environment=environment or {})
+    await asyncio.to_thread(services.__enter__)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(services.__exit__, None, None, None)
+
+
+def describe_outcome(execution: Document) -> str:
+    """One line about how an execution went."""
+    outcome = execution["outcome"] or {}
+    text = outcome.get("message") or outcome.get("code") or ""
+    if execution["state"] == "completed" and outcome.get("code") == "saved":
+        return f"saved {outcome.get('version') or ''}".strip() + (f" ({text})" if outcome.get("message") else "")
+    if execution["state"] == "failed":
+        return f"tried again at {execution['due_at']}: {text}"
+    return f"{execution['state']}{': ' + text if text else ''}"
