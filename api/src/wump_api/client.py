@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
-from rich.console import Console
 from wump_core.errors import ConfigurationError, ServerUnavailable, WumpError
 from wump_core.purl import Purl
 from wump_core.servers import open_servers
@@ -86,7 +85,7 @@ def ask(url: str | None, use: Use[Result]) -> Result:
     """Run something with a client of the API at `url`, or of one in this process."""
     if url is not None:
         return asyncio.run(_ask_remote(url, use))
-    with open_servers(load_settings(), notify=Console(stderr=True, highlight=False).print) as ready:
+    with open_servers(load_settings()) as ready:
         return asyncio.run(ask_in_process(ready, use))
 
 

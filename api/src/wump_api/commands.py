@@ -19,7 +19,7 @@ from wump_api.settings import load_api_settings
 from wump_api.tracking import Tracked, describe_outcome, read_arguments, somebody_working, track, wait
 
 app = typer.Typer()
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Url = Annotated[str | None, typer.Option("--url", envvar="WUMP_URL", help="Ask the API there instead of in-process.")]
 PurlArgument = Annotated[str, typer.Argument(help="A package URL, or ecosystem:name.", metavar="PURL")]
@@ -32,7 +32,7 @@ def api() -> None:
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     configure_tracing("wump-api", settings.telemetry)
-    with open_servers(settings, notify=err.print) as ready:
+    with open_servers(settings) as ready:
         serve(ready, load_api_settings())
 
 

@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from wump_api.client import Client, Document
 
 MAX_FILE_BYTES = 10_000_000
 _POLL_SECONDS = 0.3
+_LIVENESS_POLL_SECONDS = 2.0
 _POLLED_AT_ONCE = 20
 _DONE = ("completed", "dead")
 
@@ -116,20 +117,36 @@ async def somebody_working(
 ) -> AsyncIterator[None]:
     """Make sure that a scheduler and a worker run: those that do, else child processes of our own.
 
+    It looks again and again: what a killed process said of itself stands for a while after its death.
+
     Args:
         settings: The servers; null where the API is elsewhere, and so is its work.
     """
-    health = await client.health()
-    missing = [name for name in ("scheduler", "worker") if not health.get(f"{name}_alive")]
-    if settings is None or not missing:
+    if settings is None:
         yield
         return
-    services = running_services(missing, settings, quiet=True, environment=environment or {})
-    await asyncio.to_thread(services.__enter__)
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(services.__exit__, None, None, None)
+    with ExitStack() as started:
+        watch = asyncio.create_task(_start_missing(client, settings, environment or {}, started))
+        try:
+            yield
+        finally:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+            await asyncio.to_thread(started.close)
+
+
+async def _start_missing(
+    client: Client, settings: CoreSettings, environment: dict[str, str], started: ExitStack
+) -> None:
+    wanted = {"scheduler", "worker"}
+    while wanted:
+        health = await client.health()
+        missing = sorted(name for name in wanted if not health.get(f"{name}_alive"))
+        if missing:
+            started.enter_context(running_services(missing, settings, quiet=True, environment=environment))
+            wanted -= set(missing)
+        await asyncio.sleep(_LIVENESS_POLL_SECONDS)
 
 
 def describe_outcome(execution: Document) -> str:

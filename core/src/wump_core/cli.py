@@ -8,7 +8,6 @@ import importlib.metadata
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
 from rich.console import Console
 
@@ -51,24 +50,17 @@ def make_app() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code; errors of wump are printed as one line."""
-    console = Console(stderr=True)
     try:
-        code = make_app()(args=list(arguments) if arguments is not None else None, standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(EXIT_USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except (ConfigurationError, InvalidPurl) as error:
-        console.print(f"wump: {error}", style="red", markup=False, highlight=False)
-        sys.exit(EXIT_USAGE)
-    except (ServerUnavailable, Unavailable) as error:
-        console.print(f"wump: {error}", style="red", markup=False, highlight=False)
-        sys.exit(EXIT_UNAVAILABLE)
+        make_app()(args=None if arguments is None else list(arguments))
     except WumpError as error:
-        console.print(f"wump: {error}", style="red", markup=False, highlight=False)
-        sys.exit(EXIT_NO)
-    sys.exit(code or 0)
+        Console(stderr=True, soft_wrap=True).print(f"wump: {error}", style="red", markup=False, highlight=False)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: WumpError) -> int:
+    if isinstance(error, ConfigurationError | InvalidPurl):
+        return EXIT_USAGE
+    return EXIT_UNAVAILABLE if isinstance(error, ServerUnavailable | Unavailable) else EXIT_NO
 
 
 if __name__ == "__main__":

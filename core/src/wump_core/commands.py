@@ -20,7 +20,7 @@ from wump_core.settings import CoreSettings, load_settings
 from wump_core.telemetry import configure_logging
 
 app = typer.Typer()
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: `wump up`")

@@ -15,7 +15,7 @@ class ConfigurationError(WumpError):
     """A setting is missing or wrong. The text names the setting and what to set it to."""
 
 
-class InvalidPurl(WumpError):
+class InvalidPurl(WumpError, ValueError):
     """A package URL can't be read, or its ecosystem is unknown. The text names the part that is wrong."""
 
 

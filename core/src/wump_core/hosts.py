@@ -124,7 +124,7 @@ def _of_known_host(host: str, segments: list[str]) -> RepositoryUrl | None:
 
 
 def _of_unknown_host(host: str, segments: list[str]) -> RepositoryUrl | None:
-    if len(segments) < 2 and not (segments and segments[0].endswith(".git")):
+    if len(segments) < 2 and not (segments and segments[0].endswith(".git")) and host != "gist.github.com":
         return None  # rather a home page than a repository
     return _repository(host, segments, [], known=False)
 
@@ -139,6 +139,6 @@ def _repository(host: str, project: list[str], inside: list[str], *, known: bool
     if not all(_SEGMENT.fullmatch(part) and part not in (".", "..") for part in project) or len(path) > MAX_PATH_LENGTH:
         return None
     directory = None
-    if len(inside) > 2 and inside[0] in ("tree", "blob", "src"):
+    if len(inside) > 2 and inside[0] in ("tree", "blob", "src") and all(part.isprintable() for part in inside):
         directory = "/".join(inside[2:])[:MAX_PATH_LENGTH]
     return RepositoryUrl(host, path, path.rpartition("/")[0] if known else None, directory)

@@ -50,7 +50,7 @@ def configure_logging(level: str, log_format: Literal["console", "json", "auto"]
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # httpx logs whole URLs, which may carry keys; uvicorn's access log costs a third of the rate.
-    for name in ("httpx", "httpcore", "uvicorn.access"):
+    for name in ("httpx", "httpcore", "uvicorn.access", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

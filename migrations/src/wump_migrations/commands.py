@@ -20,7 +20,7 @@ from wump_migrations import runner
 app = typer.Typer()
 db = typer.Typer(help="The database: migrate, verify, rebuild.", no_args_is_help=True)
 app.add_typer(db, name="db")
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def _with_engine(use: Callable[[AsyncEngine], Coroutine[Any, Any, Any]], *, migrate: bool) -> Any:

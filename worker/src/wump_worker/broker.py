@@ -5,6 +5,7 @@ that is lost is sent again. The client must be redis-py, since with valkey-py ac
 the server restarts (its connection errors are no subclass of those that Dramatiq handles).
 """
 
+import contextlib
 from collections.abc import Sequence
 
 import redis
@@ -59,3 +60,9 @@ def note_alive(broker: RedisBroker, service: str) -> None:
         broker.client.set(ALIVE_KEY.format(service=service), "1", ex=ALIVE_SECONDS)
     except redis.RedisError as error:
         raise ServerUnavailable(f"Valkey is away ({type(error).__name__}): see WUMP_VALKEY_URL") from error
+
+
+def note_stopped(broker: RedisBroker, service: str) -> None:
+    """Take back what `note_alive` said; another process of the service will soon say it again."""
+    with contextlib.suppress(redis.RedisError):
+        broker.client.delete(ALIVE_KEY.format(service=service))

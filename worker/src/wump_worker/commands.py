@@ -23,7 +23,7 @@ from wump_worker.main import run_worker, serve_scheduler
 from wump_worker.settings import load_worker_settings
 
 app = typer.Typer()
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def _prepare(service: str) -> CoreSettings:
@@ -37,7 +37,7 @@ def _prepare(service: str) -> CoreSettings:
 def worker() -> None:
     """Run jobs until SIGTERM or Ctrl-C. Start as many as you like; `wump up` runs one."""
     settings = _prepare("worker")
-    with open_servers(settings, notify=err.print) as ready:
+    with open_servers(settings) as ready:
         run_worker(ready, load_worker_settings())
 
 
@@ -45,7 +45,7 @@ def worker() -> None:
 def scheduler() -> None:
     """Send work that is due to the workers until SIGTERM or Ctrl-C. Any number may run."""
     settings = _prepare("scheduler")
-    with open_servers(settings, notify=err.print) as ready:
+    with open_servers(settings) as ready:
         asyncio.run(serve_scheduler(ready))
 
 

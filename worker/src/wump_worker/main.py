@@ -15,7 +15,7 @@ from wump_core.settings import CoreSettings
 from wump_core.store import make_engine
 
 from wump_worker.actors import run_execution
-from wump_worker.broker import ACTOR, make_broker, note_alive
+from wump_worker.broker import ACTOR, make_broker, note_alive, note_stopped
 from wump_worker.resources import Resources, open_resources
 from wump_worker.scheduler import run_scheduler
 from wump_worker.settings import WorkerSettings
@@ -66,7 +66,7 @@ def run_worker(core: CoreSettings, settings: WorkerSettings) -> None:
             raise RuntimeError("a message came before the worker was ready")
         await run_execution(opened.resources, execution_id)
 
-    dramatiq.actor(run, actor_name=ACTOR, queue_name="high", broker=broker, max_retries=0)
+    dramatiq.actor(run, actor_name=ACTOR, queue_name="high", broker=broker)
     worker = Worker(broker, worker_threads=settings.threads, worker_timeout=500)
     worker.start()
     log.info("worker.started", threads=settings.threads)
@@ -74,6 +74,7 @@ def run_worker(core: CoreSettings, settings: WorkerSettings) -> None:
     while not stopping.wait(ALIVE_EVERY_SECONDS if _say_alive(broker) else 1.0):
         pass
     log.info("worker.stopping")
+    note_stopped(broker, "worker")
     worker.stop(timeout=SHUTDOWN_MILLISECONDS)
     broker.close()
     log.info("worker.stopped")
@@ -112,6 +113,7 @@ async def serve_scheduler(core: CoreSettings) -> None:
     try:
         await run_scheduler(engine, broker, stopping)
     finally:
+        note_stopped(broker, "scheduler")
         broker.close()
         await engine.dispose()
         log.info("scheduler.stopped")

@@ -108,7 +108,7 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
     (
         "package_totals",
         "package_id",
-        "SELECT package_id, 'X"
+        "SELECT package_id, 'totals are ' || coalesce(s::text, 'missing') || ', should be ' || coalesce(c::text, '0')"
         f" FROM ({_DERIVED_TOTALS}) c FULL JOIN ({_STORED_TOTALS}) s USING (package_id) WHERE "
         + " OR ".join(f"coalesce(c.{name}, 0) <> coalesce(s.{name}, 0)" for name in _TOTALS),
     ),
