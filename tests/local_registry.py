@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,7 +48,7 @@ class LocalRegistry:
 
 
 @contextmanager
-def serve_registry() -> Iterator[LocalRegistry]:
+def serve_registry() -> Generator[LocalRegistry]:
     """Run one while open."""
     registry = LocalRegistry()
 

@@ -184,8 +184,9 @@ async def test_changes_reach_the_answer(engine: AsyncEngine, changes: list[Packa
 
 async def test_packages_that_need_each_other_saved_at_once_never_deadlock(engine: AsyncEngine) -> None:
     names = [f"ring-{number}" for number in range(6)]
+    edges: list[Edge] = [(name, "runtime") for name in names]
     records = [
-        package(name, f"owner-{number % 3}/{name}", *[(other, "runtime") for other in names if other != name])
+        package(name, f"owner-{number % 3}/{name}", *(edge for edge in edges if edge[0] != name))
         for number, name in enumerate(names)
     ]
     await asyncio.wait_for(asyncio.gather(*(save(engine, record) for record in records * 5)), timeout=60)

@@ -1,7 +1,7 @@
 """How commands ask the API: over the wire with an address, else in this process. The answers are the same."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -103,7 +103,7 @@ async def _ask_remote(url: str, use: Use[Result]) -> Result:
 
 
 @asynccontextmanager
-async def _in_process(ready: CoreSettings) -> AsyncIterator[Client]:
+async def _in_process(ready: CoreSettings) -> AsyncGenerator[Client]:
     app = make_app(ready, load_api_settings())
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with (

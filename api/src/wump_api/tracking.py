@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,7 +114,7 @@ async def wait(
 @asynccontextmanager
 async def somebody_working(
     client: Client, settings: CoreSettings | None, environment: dict[str, str] | None = None
-) -> AsyncIterator[None]:
+) -> AsyncGenerator[None]:
     """Make sure that a scheduler and a worker run: those that do, else child processes of our own.
 
     It looks again and again: what a killed process said of itself stands for a while after its death.

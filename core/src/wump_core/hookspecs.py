@@ -63,11 +63,11 @@ class DataProvider:
     """The hooks. Each docstring is the contract."""
 
     @hookspec(firstresult=True)
-    def describe_provider(self) -> ProviderInfo:  # type: ignore[empty-body]
+    def describe_provider(self) -> ProviderInfo:
         """Say what this provider is. Required; synchronous and pure: no I/O, the same answer each time."""
 
     @hookspec(firstresult=True)
-    async def fetch_package(self, context: Context, purl: Purl) -> PackageRecord:  # type: ignore[empty-body]
+    async def fetch_package(self, context: Context, purl: Purl) -> PackageRecord:
         """Fetch one package with the dependencies of its latest version.
 
         `dependencies` is null, with `dependencies_unknown`, where the upstream does not tell them; an empty
@@ -77,7 +77,7 @@ class DataProvider:
         """
 
     @hookspec(firstresult=True)
-    def parse_manifest(self, path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:  # type: ignore[empty-body]
+    def parse_manifest(self, path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
         """Read one file that states dependencies. Synchronous and pure.
 
         `path` is relative to the root of its tree, with `/`; `siblings` maps such paths to the contents of
@@ -88,7 +88,7 @@ class DataProvider:
         """
 
     @hookspec(firstresult=True)
-    async def health_check(self, context: Context) -> ProviderHealth:  # type: ignore[empty-body]
+    async def health_check(self, context: Context) -> ProviderHealth:
         """Ask the upstream for as little as shows that it answers."""
 
 

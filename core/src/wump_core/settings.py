@@ -82,14 +82,14 @@ class CoreSettings(BaseSettings):
         return tuple(name.strip() for name in self.providers.split(",") if name.strip())
 
 
-def load_settings(**overrides: object) -> CoreSettings:
+def load_settings() -> CoreSettings:
     """Read the settings from the environment.
 
     Raises:
         ConfigurationError: A variable has a value that it can't have; the text names the variable.
     """
     try:
-        return CoreSettings(**overrides)  # type: ignore[arg-type]
+        return CoreSettings()
     except ValidationError as error:
         raise ConfigurationError(describe_settings_error(error, "WUMP_")) from None
 

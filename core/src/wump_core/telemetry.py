@@ -81,7 +81,7 @@ def _exporter(target: str) -> SpanExporter:
     if target == "console":
         return ConsoleSpanExporter(out=sys.stderr)
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # ty: ignore[import-not-found]
     except ImportError:
         raise ConfigurationError("WUMP_TELEMETRY=otlp needs the extra: pip install 'wump-core[otlp]'") from None
     return OTLPSpanExporter()

@@ -268,7 +268,9 @@ def test_the_last_of_equal_keys_counts():
     content = (
         b'{"name":"y","name":"x","versions":{},"versions":{"1.0.0":{},"1.0.0":{"dependencies":{"a":"1","a":"2"}}}}'
     )
-    (dependency,) = parse_package(PURL, content).dependencies or ()
+    dependencies = parse_package(PURL, content).dependencies or ()
+    assert len(dependencies) == 1
+    dependency = dependencies[0]
     assert dependency.requirement == "2"
 
 

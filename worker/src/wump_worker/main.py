@@ -66,7 +66,7 @@ def run_worker(core: CoreSettings, settings: WorkerSettings) -> None:
             raise RuntimeError("a message came before the worker was ready")
         await run_execution(opened.resources, execution_id)
 
-    dramatiq.actor(run, actor_name=ACTOR, queue_name="high", broker=broker)
+    dramatiq.actor(actor_name=ACTOR, queue_name="high", broker=broker)(run)
     worker = Worker(broker, worker_threads=settings.threads, worker_timeout=500)
     worker.start()
     log.info("worker.started", threads=settings.threads)

@@ -1,6 +1,6 @@
 """What jobs are given: the database, the providers, and a client for each."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ class Resources:
 
 
 @asynccontextmanager
-async def open_resources(core: CoreSettings, worker: WorkerSettings) -> AsyncIterator[Resources]:
+async def open_resources(core: CoreSettings, worker: WorkerSettings) -> AsyncGenerator[Resources]:
     """Load the providers, tell the database which, and close everything at the end.
 
     Raises:
