@@ -10,7 +10,6 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
-
 from wump_core.embedded import Servers, embedded_servers
 from wump_core.settings import CoreSettings
 from wump_core.store import make_engine

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-
 from wump_core.purl import parse_purl
 from wump_core.records import DependencyRecord, PackageRecord, RepositoryClaim, Scope
 from wump_core.store.audit import list_faults, rebuild

@@ -1,0 +1,43 @@
+"""Migrations and tables agree, and the way goes up and down."""
+
+import asyncio
+
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from wump_core.embedded import Servers
+from wump_migrations import runner
+
+
+def test_there_is_one_head() -> None:
+    heads = ScriptDirectory.from_config(runner.alembic_config()).get_heads()
+    assert heads == [runner.head_revision()]
+
+
+async def test_autogenerate_would_change_nothing(engine: AsyncEngine) -> None:
+    assert await runner.schema_differences(engine) == []
+
+
+async def test_autogenerate_sees_a_difference(engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP INDEX ix_packages_name"))
+        await connection.execute(text("ALTER TABLE packages ALTER COLUMN description TYPE varchar(10)"))
+    assert len(await runner.schema_differences(engine)) == 2
+
+
+async def test_down_and_up_again(engine: AsyncEngine) -> None:
+    await runner.downgrade(engine, "base")
+    async with engine.connect() as connection:
+        left = await connection.execute(
+            text("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
+        )
+        assert left.scalars().all() == ["alembic_version"]
+    await runner.upgrade(engine)
+    assert await runner.current_revision(engine) == runner.head_revision()
+    assert await runner.schema_differences(engine) == []
+
+
+async def test_many_processes_may_upgrade_at_once(engine: AsyncEngine, servers: Servers) -> None:
+    await runner.downgrade(engine, "base")
+    await asyncio.gather(*(runner.upgrade(engine) for _ in range(4)))
+    assert await runner.schema_differences(engine) == []
