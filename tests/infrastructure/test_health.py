@@ -93,7 +93,7 @@ def test_the_api_is_healthy_if_it_says_so(status: int, code: int) -> None:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *arguments: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class calls it so
             """Quiet."""
 
     with HTTPServer(("127.0.0.1", 0), Answer) as server:

@@ -9,7 +9,9 @@ from wump_core.settings import describe_settings_error
 class ApiSettings(BaseSettings):
     """Where the API listens and how long it waits."""
 
-    model_config = SettingsConfigDict(env_prefix="WUMP_API_", extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="WUMP_API_", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")

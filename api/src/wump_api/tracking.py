@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from wump_core.errors import ConfigurationError, InvalidPurl
+from wump_core.errors import ConfigurationError, InvalidPurl, ServerUnavailable
 from wump_core.purl import Purl, parse_purl
 from wump_core.services import running_services
 from wump_core.settings import CoreSettings
@@ -125,6 +125,8 @@ async def somebody_working(
     if settings is None:
         yield
         return
+    if (await client.health()).get("worker_alive") is None:
+        raise ServerUnavailable("Valkey does not answer, so nobody can be told to work: see WUMP_VALKEY_URL")
     with ExitStack() as started:
         watch = asyncio.create_task(_start_missing(client, settings, environment or {}, started))
         try:

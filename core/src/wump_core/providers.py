@@ -91,9 +91,10 @@ class Provider:
         try:
             async with asyncio.timeout(CALL_DEADLINE_SECONDS):
                 record = await call()
-        except ProviderError:
+        except ProviderError as error:
+            error.args = (_storable(str(error)),)
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise translate_error(self.name, error) from error
         return self._checked(record_type, record)
 
@@ -136,7 +137,7 @@ class Providers:
 
         Raises:
             ConfigurationError: No provider can do this for the ecosystem; the text says which are broken.
-            ProviderError: The last one's error. `NotFound` is an answer, and so ends the search.
+            ProviderError: The last one's error. Any but those of being out of reach is an answer, and ends the search.
         """
         able = self.choose(capability, ecosystem)
         if not able:
@@ -197,14 +198,20 @@ def load_providers(wanted: Sequence[str] = ()) -> Providers:
 
     Entry points are walked one by one, since pluggy's own loader stops at the first bad plugin.
     """
-    found = {entry.name: entry for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)}
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+        found.setdefault(entry.name, []).append(entry)
     active: list[Provider] = []
     broken: list[BrokenProvider] = []
-    for name in wanted or sorted(found):
-        entry = found.get(name)
+    for name in dict.fromkeys(wanted or sorted(found)):
+        entry, *others = found.get(name) or [None]
         if entry is None:
             known = ", ".join(sorted(found)) or "none"
             broken.append(BrokenProvider(name, f"wump-provider-{name}", "", f"not installed; installed are: {known}"))
+            continue
+        if others:
+            rivals = " and ".join(sorted(_distribution(item)[0] for item in (entry, *others)))
+            broken.append(BrokenProvider(name, *_distribution(entry), f"{rivals} both call themselves {name}"))
             continue
         try:
             active.append(_load(entry))
@@ -212,8 +219,8 @@ def load_providers(wanted: Sequence[str] = ()) -> Providers:
             raise
         except BaseException as error:  # a plugin may even call sys.exit while it is imported
             reason = str(error) if isinstance(error, ConfigurationError) else f"{type(error).__name__}: {error}"
-            broken.append(BrokenProvider(name, *_distribution(entry), reason[:500]))
-            log.warning("provider.broken", provider=name, reason=reason[:500])
+            broken.append(BrokenProvider(name, *_distribution(entry), _storable(reason)))
+            log.warning("provider.broken", provider=name, reason=_storable(reason))
     return Providers(active, broken)
 
 
@@ -255,7 +262,7 @@ def _distribution(entry: EntryPoint) -> tuple[str, str]:
     return (entry.dist.name, entry.dist.version) if entry.dist else ("", "")
 
 
-def translate_error(provider: str, error: Exception) -> ProviderError:
+def translate_error(provider: str, error: BaseException) -> ProviderError:
     """What an exception out of a hook means for the caller."""
     if isinstance(error, httpx.HTTPStatusError):
         return _translate_status(provider, error.response)
@@ -268,10 +275,15 @@ def translate_error(provider: str, error: Exception) -> ProviderError:
             f"{'.'.join(map(str, item['loc'])) or 'record'}: {item['msg']}"
             for item in error.errors(include_input=False, include_url=False)[:5]
         )
-        return InvalidResponse(f"{provider} answered with something that is no {error.title}: {fields}"[:1_000])
+        return InvalidResponse(_storable(f"{provider} answered with something that is no {error.title}: {fields}"))
     if isinstance(error, ValueError | RecursionError | httpx.HTTPError):
-        return InvalidResponse(f"{provider} answered with something that can't be read: {error}"[:500])
-    return ProviderFailed(f"the plugin {provider} failed: {type(error).__name__}: {error}"[:500])
+        return InvalidResponse(_storable(f"{provider} answered with something that can't be read: {error}"))
+    return ProviderFailed(_storable(f"the plugin {provider} failed: {type(error).__name__}: {error}"))
+
+
+def _storable(message: str) -> str:
+    """A message may quote an upstream, and is stored: bounded, and of characters that Postgres takes."""
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in message[:1_000])[:1_000]
 
 
 def _translate_status(provider: str, response: httpx.Response) -> ProviderError:

@@ -12,7 +12,15 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wump_core.errors import CredentialsRejected, LeaseLost, ProviderError, RateLimited, Unavailable, WumpError
+from wump_core.errors import (
+    CredentialsRejected,
+    LeaseLost,
+    ProviderError,
+    RateLimited,
+    ServerUnavailable,
+    Unavailable,
+    WumpError,
+)
 from wump_core.purl import Purl
 from wump_core.store import executions, packages
 from wump_core.store.executions import DueExecution, Execution
@@ -82,7 +90,11 @@ async def finish(
 
 
 async def fail(connection: AsyncConnection, execution: Execution, error: Exception) -> str:
-    """Note why a run came to nothing, and when it is due again. Returns the new state."""
+    """Note why a run came to nothing, and when it is due again. Returns the new state.
+
+    Raises:
+        LeaseLost: The run is somebody else's by now, and nothing was noted.
+    """
     outage = _outage_delay(execution, error)
     if outage is not None and execution.age_seconds < MAX_AGE_SECONDS:
         state, attempts, delay = "failed", execution.attempts, outage
@@ -90,17 +102,16 @@ async def fail(connection: AsyncConnection, execution: Execution, error: Excepti
         attempts = execution.attempts + 1
         state = "dead" if attempts >= MAX_ATTEMPTS or outage is not None else "failed"
         delay = _with_jitter(15.0 * 2 ** (attempts - 1))
-    code = error.code if isinstance(error, ProviderError) else "job_failed"
+    code = "job_failed" if outage is None else Unavailable.code
+    if isinstance(error, ProviderError):
+        code = error.code
     known = isinstance(error, WumpError)
     message = str(error) if known else f"{type(error).__name__}: see the worker's log"
-    await executions.fail_execution(
-        connection,
-        execution,
-        state=state,
-        delay_seconds=delay,
-        attempts=attempts,
-        outcome={"code": code, "message": message[:2_000]},
-    )
+    outcome = {"code": code, "message": message[:2_000]}
+    if not await executions.fail_execution(
+        connection, execution, state=state, delay_seconds=delay, attempts=attempts, outcome=outcome
+    ):
+        raise LeaseLost(f"execution {execution.id} of {execution.subject} was taken over")
     return state
 
 
@@ -111,7 +122,7 @@ def _outage_delay(execution: Execution, error: Exception) -> float | None:
         return min(max(wait, 1.0), 24 * 3600.0)
     if isinstance(error, RateLimited | CredentialsRejected):
         return _with_jitter(60.0)
-    if isinstance(error, Unavailable | OSError | TimeoutError):
+    if isinstance(error, Unavailable | ServerUnavailable | OSError | TimeoutError):
         # Waiting half of one's age again and again is exponential backoff that needs no counter.
         return _with_jitter(min(max(3.0, execution.age_seconds / 2), _MAX_DELAY_SECONDS))
     return None

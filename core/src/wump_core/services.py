@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from wump_core.errors import ConfigurationError
+from wump_core.errors import ConfigurationError, ServerUnavailable
 from wump_core.settings import CoreSettings, service_environment
 
 SERVICES_GROUP = "wump.services"
@@ -24,6 +24,9 @@ STOP_SECONDS = 25.0
 _RESTART_PAUSE_SECONDS = 1.0
 _MAX_QUICK_DEATHS = 5
 _QUICK_SECONDS = 10.0
+# Exit codes of `wump`, which has its reason written to standard error.
+_EXIT_USAGE = 2
+_EXIT_UNAVAILABLE = 3
 log = structlog.get_logger("wump.services")
 
 
@@ -42,6 +45,7 @@ class _Service:
     process: subprocess.Popen[bytes] = field(init=False)
     started: float = field(init=False)
     quick_deaths: int = 0
+    restarts: int = 0
 
     def start(self) -> None:
         """Start the process; its log goes to our standard error."""
@@ -58,15 +62,20 @@ class _Service:
         """Start it again if it has died.
 
         Raises:
-            ConfigurationError: It dies each time it is started.
+            ConfigurationError: A setting of it is wrong.
+            ServerUnavailable: It can't be started, or dies each time it is.
         """
         code = self.process.poll()
         if code is None:
             return
         quick = time.monotonic() - self.started < _QUICK_SECONDS
         self.quick_deaths = self.quick_deaths + 1 if quick else 0
-        if code == 2 or self.quick_deaths >= _MAX_QUICK_DEATHS:
-            raise ConfigurationError(f"{self.name} ended with exit code {code}; run `wump {self.name}` to see why")
+        message = f"{self.name} ended with exit code {code}; run `wump {self.name}` to see why"
+        if code == _EXIT_USAGE:
+            raise ConfigurationError(message)
+        if self.quick_deaths >= _MAX_QUICK_DEATHS or (code == _EXIT_UNAVAILABLE and not self.restarts and quick):
+            raise ServerUnavailable(message)
+        self.restarts += 1
         log.warning("service.restarted", service=self.name, exit_code=code)
         time.sleep(_RESTART_PAUSE_SECONDS)
         self.start()
@@ -96,7 +105,8 @@ def run_services(names: Sequence[str], settings: CoreSettings, stopping: threadi
     """Run services in the foreground until told to stop; one that dies is started again.
 
     Raises:
-        ConfigurationError: A service can't be kept running.
+        ConfigurationError: A setting of a service is wrong.
+        ServerUnavailable: A service can't be kept running.
     """
     with running_services(names, settings) as services:
         while not stopping.wait(0.5):

@@ -24,6 +24,7 @@ class CoreSettings(BaseSettings):
         env_prefix="WUMP_",
         secrets_dir=SECRETS_DIRECTORY if SECRETS_DIRECTORY.is_dir() else None,
         extra="ignore",
+        env_ignore_empty=True,
         hide_input_in_errors=True,
     )
 
@@ -119,7 +120,7 @@ class ProviderSettings(BaseSettings):
     The plugin never reads the environment: it gets the finished object in its context.
     """
 
-    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, frozen=True)
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, frozen=True)
 
     base_url: str | None = Field(
         default=None,

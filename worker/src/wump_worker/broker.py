@@ -9,11 +9,12 @@ import contextlib
 from collections.abc import Sequence
 
 import redis
-from dramatiq import Message, Middleware
+from dramatiq import Message, Worker
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware.asyncio import AsyncIO
 from pydantic import SecretStr
-from wump_core.errors import ServerUnavailable
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+from wump_core.errors import ConfigurationError, ServerUnavailable
 from wump_core.schedule import ALIVE_KEY, ALIVE_SECONDS
 from wump_core.store.executions import QUEUES, DueExecution
 
@@ -21,22 +22,32 @@ ACTOR = "run_execution"
 NAMESPACE = "wump"
 
 
-def make_broker(valkey_url: SecretStr, middleware: Sequence[Middleware] = ()) -> RedisBroker:
-    """A broker with wump's queues.
+def make_broker(valkey_url: SecretStr) -> RedisBroker:
+    """A broker with wump's queues; it is reached when it is used.
 
     Args:
         valkey_url: `valkey://` or `redis://`; `valkeys://` and `rediss://` for TLS.
-        middleware: Runs after the event loop is up, and before it goes down.
+
+    Raises:
+        ConfigurationError: The URL can't be read.
     """
-    url = valkey_url.get_secret_value().replace("valkey", "redis", 1)
-    client = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=3, health_check_interval=30)
+    scheme, separator, rest = valkey_url.get_secret_value().partition("://")
+    url = scheme.replace("valkey", "redis") + separator + rest
+    # redis-py itself would try ten times, and a frozen Valkey would hold up a stop for minutes.
+    retry = Retry(ConstantBackoff(0.2), retries=1)
+    try:
+        client = redis.Redis.from_url(
+            url, socket_timeout=4, socket_connect_timeout=3, health_check_interval=30, retry=retry
+        )
+    except ValueError:
+        raise ConfigurationError("WUMP_VALKEY_URL is not a Valkey URL: valkey://host:6379/0") from None
     # Fast maintenance: a dead worker's messages go back within seconds. They may come twice; that is harmless.
     broker = RedisBroker(
         client=client,
         namespace=NAMESPACE,
         heartbeat_timeout=15_000,
         maintenance_chance=50_000,
-        middleware=[AsyncIO(), *middleware],
+        middleware=[],
     )
     for queue in QUEUES:
         broker.declare_queue(queue)
@@ -52,6 +63,20 @@ def send(broker: RedisBroker, due: Sequence[DueExecution]) -> None:
             )
     except redis.RedisError as error:
         raise ServerUnavailable(f"Valkey is away ({type(error).__name__}): see WUMP_VALKEY_URL") from error
+
+
+def count_messages(broker: RedisBroker) -> int:
+    """How many messages lie in Valkey; those that a worker holds count twice. Raises `ServerUnavailable`."""
+    try:
+        return sum(broker.do_qsize(queue) for queue in QUEUES)
+    except redis.RedisError as error:
+        raise ServerUnavailable(f"Valkey is away ({type(error).__name__}): see WUMP_VALKEY_URL") from error
+
+
+def stop_fetching(worker: Worker, *, seconds: float) -> None:
+    """Fetch no more, wait for what runs, and give back the rest; with Valkey away, its messages are sent again."""
+    with contextlib.suppress(redis.RedisError):
+        worker.stop(timeout=int(seconds * 1000))
 
 
 def note_alive(broker: RedisBroker, service: str) -> None:

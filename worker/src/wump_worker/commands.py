@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import sys
 from typing import Annotated, Any
 
 import structlog
@@ -19,7 +21,7 @@ from wump_core.settings import CoreSettings, load_settings
 from wump_core.telemetry import configure_logging, configure_tracing
 
 from wump_worker.http.client import make_client
-from wump_worker.main import run_worker, serve_scheduler
+from wump_worker.main import serve_scheduler, serve_worker
 from wump_worker.settings import load_worker_settings
 
 app = typer.Typer()
@@ -27,6 +29,8 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def _prepare(service: str) -> CoreSettings:
+    # Until the service itself listens for it: unwind, so that embedded servers are left in order.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     configure_tracing(f"wump-{service}", settings.telemetry)
@@ -38,7 +42,7 @@ def worker() -> None:
     """Run jobs until SIGTERM or Ctrl-C. Start as many as you like; `wump up` runs one."""
     settings = _prepare("worker")
     with open_servers(settings) as ready:
-        run_worker(ready, load_worker_settings())
+        asyncio.run(serve_worker(ready, load_worker_settings()))
 
 
 @app.command(epilog="Example: `wump scheduler`")

@@ -1,86 +1,85 @@
-"""The two long-running processes: `run_worker` and `serve_scheduler`. Both build all they need from settings."""
+"""The two long-running processes, the worker and the scheduler. Both build all they need from settings.
+
+Each is one event loop. The worker's loop runs the jobs; Dramatiq's threads fetch messages and wait for them.
+"""
 
 import asyncio
 import signal
 import threading
-from contextlib import AsyncExitStack
-from typing import Any
+from concurrent.futures import CancelledError
+from contextlib import suppress
 
 import dramatiq
 import structlog
-from dramatiq import Broker, Middleware, Worker
-from dramatiq.asyncio import get_event_loop_thread
+from dramatiq import Worker
+from dramatiq.brokers.redis import RedisBroker
 from wump_core.errors import ConfigurationError, ServerUnavailable
 from wump_core.settings import CoreSettings
 from wump_core.store import make_engine
 
 from wump_worker.actors import run_execution
-from wump_worker.broker import ACTOR, make_broker, note_alive, note_stopped
+from wump_worker.broker import ACTOR, make_broker, note_alive, note_stopped, stop_fetching
 from wump_worker.resources import Resources, open_resources
 from wump_worker.scheduler import run_scheduler
 from wump_worker.settings import WorkerSettings
 
 ALIVE_EVERY_SECONDS = 4.0
-SHUTDOWN_MILLISECONDS = 20_000
+ALIVE_RETRY_SECONDS = 1.0
+SHUTDOWN_SECONDS = 18.0
 log = structlog.get_logger("wump.worker")
 
 
-class JobResources(Middleware):
-    """Opens the resources on the loop that runs the jobs, before the first message, and closes them after the last."""
-
-    def __init__(self, core: CoreSettings, worker: WorkerSettings) -> None:
-        self._core = core
-        self._worker = worker
-        self._stack = AsyncExitStack()
-        self.resources: Resources | None = None
-
-    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
-        """Runs after AsyncIO has started the loop."""
-        self.resources = _on_the_loop(self._stack.enter_async_context(open_resources(self._core, self._worker)))
-
-    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
-        """Runs before AsyncIO stops the loop."""
-        _on_the_loop(self._stack.aclose())
-
-
-def _on_the_loop(coroutine: Any) -> Any:
-    thread = get_event_loop_thread()
-    if thread is None:
-        raise RuntimeError("the worker's event loop is not running")
-    return thread.run_coroutine(coroutine)
-
-
-def run_worker(core: CoreSettings, settings: WorkerSettings) -> None:
-    """Run jobs until SIGTERM or Ctrl-C; then finish what runs, within 20 s.
+async def serve_worker(core: CoreSettings, settings: WorkerSettings) -> None:
+    """Run jobs until SIGTERM or Ctrl-C; then finish what runs, within `SHUTDOWN_SECONDS`.
 
     Raises:
-        ConfigurationError: A server's URL is missing.
+        ConfigurationError: A setting is missing or wrong.
+        ServerUnavailable: The database can't be reached at the start; later outages are waited out.
     """
     if core.valkey_url is None:
         raise ConfigurationError("WUMP_VALKEY_URL is not set")
-    opened = JobResources(core, settings)
-    broker = make_broker(core.valkey_url, [opened])
-
-    async def run(execution_id: int) -> None:
-        if opened.resources is None:
-            raise RuntimeError("a message came before the worker was ready")
-        await run_execution(opened.resources, execution_id)
-
-    dramatiq.actor(actor_name=ACTOR, queue_name="high", broker=broker)(run)
-    worker = Worker(broker, worker_threads=settings.threads, worker_timeout=500)
-    worker.start()
-    log.info("worker.started", threads=settings.threads)
-    stopping = _stop_on_signals(threading.Event())
-    while not stopping.wait(ALIVE_EVERY_SECONDS if _say_alive(broker) else 1.0):
-        pass
-    log.info("worker.stopping")
-    note_stopped(broker, "worker")
-    worker.stop(timeout=SHUTDOWN_MILLISECONDS)
+    stopping = _stop_on_signals()
+    broker = make_broker(core.valkey_url)
+    async with open_resources(core, settings) as resources:
+        worker = _start_fetching(broker, resources, settings.threads)
+        log.info("worker.started", threads=settings.threads)
+        while not stopping.is_set():
+            alive = await asyncio.to_thread(_say_alive, broker)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), ALIVE_EVERY_SECONDS if alive else ALIVE_RETRY_SECONDS)
+        log.info("worker.stopping")
+        await _stop(worker, broker)
     broker.close()
     log.info("worker.stopped")
 
 
-def _say_alive(broker: Any) -> bool:
+def _start_fetching(broker: RedisBroker, resources: Resources, threads: int) -> Worker:
+    loop = asyncio.get_running_loop()
+
+    def run(execution_id: int) -> None:
+        with suppress(CancelledError):  # the process is ending; the run's lease will end, too
+            asyncio.run_coroutine_threadsafe(run_execution(resources, execution_id), loop).result()
+
+    dramatiq.actor(actor_name=ACTOR, queue_name="high", broker=broker)(run)
+    worker = Worker(broker, worker_threads=threads, worker_timeout=500)
+    worker.start()
+    return worker
+
+
+async def _stop(worker: Worker, broker: RedisBroker) -> None:
+    """Let jobs end and give back what was only fetched. Who takes too long, as Valkey may, is left behind."""
+
+    def stop() -> None:
+        note_stopped(broker, "worker")
+        stop_fetching(worker, seconds=SHUTDOWN_SECONDS)
+
+    # A daemon, so that it can't hold up the end of the process.
+    thread = threading.Thread(target=stop, daemon=True)
+    thread.start()
+    await asyncio.to_thread(thread.join, SHUTDOWN_SECONDS + 2)
+
+
+def _say_alive(broker: RedisBroker) -> bool:
     try:
         note_alive(broker, "worker")
     except ServerUnavailable as error:
@@ -89,26 +88,17 @@ def _say_alive(broker: Any) -> bool:
     return True
 
 
-def _stop_on_signals(stopping: threading.Event) -> threading.Event:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    return stopping
-
-
 async def serve_scheduler(core: CoreSettings) -> None:
     """Schedule until SIGTERM or Ctrl-C.
 
     Raises:
-        ConfigurationError: A server's URL is missing.
+        ConfigurationError: A server's URL is missing or can't be read.
     """
     if core.database_url is None or core.valkey_url is None:
         raise ConfigurationError("WUMP_DATABASE_URL and WUMP_VALKEY_URL must both be set")
+    stopping = _stop_on_signals()
     engine = make_engine(core.database_url, application_name="wump-scheduler", pool_size=2)
     broker = make_broker(core.valkey_url)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
     log.info("scheduler.started")
     try:
         await run_scheduler(engine, broker, stopping)
@@ -117,3 +107,11 @@ async def serve_scheduler(core: CoreSettings) -> None:
         broker.close()
         await engine.dispose()
         log.info("scheduler.stopped")
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and Ctrl-C set."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import httpx
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from wump_core.errors import ConfigurationError
+from wump_core.errors import ConfigurationError, ServerUnavailable
 from wump_core.hookspecs import Context
 from wump_core.providers import Provider, Providers, load_providers
 from wump_core.settings import CoreSettings
@@ -42,6 +43,7 @@ async def open_resources(core: CoreSettings, worker: WorkerSettings) -> AsyncGen
 
     Raises:
         ConfigurationError: There is no database URL, or a setting is wrong.
+        ServerUnavailable: The database can't be reached.
     """
     if core.database_url is None:
         raise ConfigurationError("WUMP_DATABASE_URL is not set")
@@ -52,8 +54,12 @@ async def open_resources(core: CoreSettings, worker: WorkerSettings) -> AsyncGen
         for provider in providers.active
     }
     try:
-        async with engine.begin() as connection:
-            await save_providers(connection, providers.describe())
+        try:
+            async with engine.begin() as connection:
+                await save_providers(connection, providers.describe())
+        except (OSError, TimeoutError, SQLAlchemyError) as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            raise ServerUnavailable(f"the database can't be reached ({reason}): see WUMP_DATABASE_URL") from None
         yield Resources(engine, providers, clients, worker.job_deadline_seconds)
     finally:
         for client in clients.values():

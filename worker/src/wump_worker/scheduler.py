@@ -8,10 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from wump_core import schedule
 from wump_core.store.dependents import fold_deltas
 
-from wump_worker.broker import note_alive, send
+from wump_worker.broker import count_messages, note_alive, send
 
 TICK_SECONDS = 0.4
 OUTAGE_PAUSE_SECONDS = 2.0
+MAX_MESSAGES = 2_000
+"""With more than this in Valkey nobody takes them, and sending again would only fill its memory."""
 log = structlog.get_logger("wump.scheduler")
 
 
@@ -36,9 +38,11 @@ async def tick(engine: AsyncEngine, broker: RedisBroker) -> int:
     Messages leave after the commit: one that is lost in between is sent again a little later.
     """
     async with engine.begin() as connection:
+        await fold_deltas(connection)
+    await asyncio.to_thread(note_alive, broker, "scheduler")
+    if await asyncio.to_thread(count_messages, broker) > MAX_MESSAGES:
+        return 0
+    async with engine.begin() as connection:
         due = await schedule.claim_due(connection)
     await asyncio.to_thread(send, broker, due)
-    await asyncio.to_thread(note_alive, broker, "scheduler")
-    async with engine.begin() as connection:
-        await fold_deltas(connection)
     return len(due)

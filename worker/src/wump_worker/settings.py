@@ -9,7 +9,9 @@ from wump_core.settings import describe_settings_error
 class WorkerSettings(BaseSettings):
     """`WUMP_WORKER_*`."""
 
-    model_config = SettingsConfigDict(env_prefix="WUMP_WORKER_", extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="WUMP_WORKER_", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     threads: int = Field(default=8, ge=1, le=64, description="How many jobs run at once in one worker process.")
     max_body_bytes: int = Field(

@@ -19,6 +19,7 @@ from wump_core.store.base import key_column, metadata, public_id_column, time_co
 STATES = ("pending", "running", "completed", "failed", "dead")
 QUEUES = ("high", "normal", "low")
 _OPEN = "state IN ('pending', 'running', 'failed')"
+_CLAIM_LOCK = 0x77756D70_02
 
 job_executions = Table(
     "job_executions",
@@ -77,8 +78,8 @@ async def add_execution(
 ) -> UUID:
     """Add a due run, or join the open one of the same job and subject; returns its public id.
 
-    An open run that is already under way is asked to run once more, since it may have read before this
-    request was made; one that waits for a retry becomes due at once.
+    An open run that is already under way is asked to run once more, with these arguments, since it may have
+    read before this request was made; one that waits for a retry becomes due at once.
     """
     return (
         await connection.execute(
@@ -87,7 +88,7 @@ async def add_execution(
                 " VALUES (:job, :subject, :queue, CAST(:arguments AS jsonb))"
                 f" ON CONFLICT (job, subject) WHERE {_OPEN} DO UPDATE SET"
                 " rerun_requested = e.rerun_requested OR e.state = 'running',"
-                " arguments = CASE WHEN e.state = 'running' THEN e.arguments ELSE excluded.arguments END,"
+                " arguments = excluded.arguments,"
                 " queue = CASE WHEN excluded.queue = 'high' THEN 'high' ELSE e.queue END,"
                 " due_at = CASE WHEN e.state = 'running' THEN e.due_at ELSE least(e.due_at, now()) END"
                 " RETURNING public_id"
@@ -118,9 +119,14 @@ async def claim_due_executions(
 ) -> list[DueExecution]:
     """Take what is due for sending: new, due again, or sent a while ago and not started.
 
-    At most `limit` rows are out unstarted at any time, so that a queue never holds more than a worker will
-    soon take. `SKIP LOCKED` lets any number of schedulers run.
+    At most `limit` rows are sent and unstarted within the time after which they are sent again, so that a
+    queue holds no more than workers will soon take. Any number of schedulers may run: one claims at a time,
+    as two would each count before the other has claimed, and the others get nothing.
     """
+    if not (
+        await connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _CLAIM_LOCK})
+    ).scalar_one():
+        return []
     rows = await connection.execute(
         text(
             "WITH waiting AS (SELECT count(*) AS n FROM (SELECT FROM job_executions"
@@ -143,6 +149,7 @@ async def start_execution(connection: AsyncConnection, execution_id: int, *, lea
         await connection.execute(
             text(
                 "UPDATE job_executions SET state = 'running', token = gen_random_uuid(), started_at = now(),"
+                " rerun_requested = false,"
                 " lease_until = now() + make_interval(secs => :lease)"
                 " WHERE id = :id AND state IN ('pending', 'failed') AND due_at <= now()"
                 " RETURNING id, job, subject, arguments, queue, token, attempts,"
@@ -192,14 +199,14 @@ async def finish_execution(
 ) -> bool:
     """Complete a run within the transaction of its effects; false if it belongs to somebody else by now.
 
-    A rerun that was requested meanwhile becomes a new due row.
+    A rerun that was requested since it started becomes a new due row.
     """
     row = (
         await connection.execute(
             text(
                 "UPDATE job_executions SET state = 'completed', finished_at = now(), lease_until = NULL, token = NULL,"
                 " records_processed = :records, outcome = CAST(:outcome AS jsonb)"
-                " WHERE id = :id AND token = :token AND state = 'running' RETURNING rerun_requested"
+                " WHERE id = :id AND token = :token AND state = 'running' RETURNING rerun_requested, queue, arguments"
             ),
             {
                 "id": execution.id,
@@ -212,9 +219,8 @@ async def finish_execution(
     if row is None:
         return False
     if row.rerun_requested:
-        await add_execution(
-            connection, execution.job, execution.subject, queue=execution.queue, arguments=execution.arguments
-        )
+        # The row's own values: the request may have asked for more than this run was started with.
+        await add_execution(connection, execution.job, execution.subject, queue=row.queue, arguments=row.arguments)
     return True
 
 

@@ -52,7 +52,8 @@ def _host_origin(provider: str, host: str) -> Origin:
     except httpx.InvalidURL:
         url = httpx.URL("")
     if not url.host:
-        raise ConfigurationError(f"WUMP_PROVIDER_{provider.upper()}_HOSTS: {host[:80]!r} is not a host")
+        setting = f"WUMP_PROVIDER_{provider.upper().replace('-', '_')}_HOSTS"
+        raise ConfigurationError(f"{setting}: {host[:80]!r} is not a host")
     return origin_of(url)
 
 

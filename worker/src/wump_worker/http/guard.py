@@ -25,6 +25,11 @@ def origin_of(url: httpx.URL) -> Origin:
     return Origin(url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
 
 
+def _written(url: httpx.URL) -> str:
+    """The origin as a person writes it: what else stands in the address may be a secret."""
+    return f"{url.scheme}://{url.host}" + (f":{url.port}" if url.port else "")
+
+
 class GuardedTransport(httpx.AsyncBaseTransport):
     """Wraps a transport; answers come out whole and decompressed."""
 
@@ -45,7 +50,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         if origin_of(request.url) not in self._allowed:
             setting = f"WUMP_PROVIDER_{self._provider.upper().replace('-', '_')}_HOSTS"
             raise InvalidResponse(
-                f"{self._provider} was sent to {request.url.scheme}://{request.url.host}, which is none of its hosts;"
+                f"{self._provider} was sent to {_written(request.url)}, which is none of its hosts;"
                 f" allow it in {setting} if it is right"
             )
         response = await self._inner.handle_async_request(request)
@@ -71,11 +76,12 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             raise self._too_large()
         inflate = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
         parts: list[bytes] = []
-        room = self._max_body_bytes
+        room = wire_room = self._max_body_bytes
         async for chunk in cast(AsyncIterator[bytes], response.stream):
+            wire_room -= len(chunk)  # compressed nothings can go on for ever
             part = self._inflated(inflate, chunk, room) if inflate else chunk
             room -= len(part)
-            if room < 0:
+            if room < 0 or wire_room < 0:
                 raise self._too_large()
             parts.append(part)
         if inflate is not None and parts and not inflate.eof:
@@ -83,12 +89,15 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         return b"".join(parts)
 
     def _inflated(self, inflate: "zlib._Decompress", chunk: bytes, room: int) -> bytes:
+        ended = inflate.eof
         try:
-            part = inflate.decompress(chunk, room + 1)
+            part = b"" if ended else inflate.decompress(chunk, room + 1)
         except zlib.error as error:
             raise InvalidResponse(f"{self._provider} sent a body that can't be decompressed: {error}") from None
         if inflate.unconsumed_tail:
             raise self._too_large()
+        if inflate.unused_data or (ended and chunk):
+            raise InvalidResponse(f"{self._provider} sent a body that goes on after the end of its compression")
         return part
 
     def _too_large(self) -> InvalidResponse:
