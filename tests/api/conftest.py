@@ -19,7 +19,6 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
-
 from wump_api.main import make_app
 from wump_api.settings import ApiSettings
 from wump_core.embedded import Servers

@@ -192,6 +192,19 @@ async def test_packages_that_need_each_other_saved_at_once_never_deadlock(engine
     assert await read_answer(engine) == expected(records)
 
 
+async def test_repositories_of_one_organization_saved_at_once_are_all_counted(engine: AsyncEngine) -> None:
+    records = [package("base", "own/base")]
+    records += [package(f"part-{number}", f"big/part-{number}", ("base", "runtime")) for number in range(60)]
+    waiting = asyncio.Semaphore(10)
+
+    async def one(record: PackageRecord) -> None:
+        async with waiting:
+            await save(engine, record)
+
+    await asyncio.gather(*(one(record) for record in records))
+    assert await read_answer(engine) == expected(records)
+
+
 async def test_random_histories(engine: AsyncEngine) -> None:
     """Many packages, owners and moves, eight at a time; then the newest record of each counts."""
     rng = random.Random(20261126)

@@ -74,4 +74,4 @@ def test_the_files_are_what_the_lock_script_writes_now(tmp_path: Path) -> None:
         pytest.skip(f"uv has no network and no cache: {done.stderr.strip().splitlines()[-1][:200]}")
     assert done.returncode == 0, done.stderr
     for name in FILES:
-        assert (FOLDER / name).read_text() == (script.parent / name).read_text(), f"run {FOLDER.name}/lock"
+        assert (FOLDER / name).read_text() == (script.parent / name).read_text(), "run infrastructure/docker/lock"

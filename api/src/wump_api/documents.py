@@ -108,7 +108,7 @@ def repository_document(row: Row) -> Document:
         "path": row["path"],
         "organization": None
         if row["organization_id"] is None
-        else organization_document(row["organization_id"], row["host"], row["login"], row["kind"]),
+        else organization_document(row["organization_id"], row["organization_host"], row["login"], row["kind"]),
         "scopes": [scope for scope, bit in SCOPE_BITS.items() if row["scopes"] & bit],
         "direct": row["direct"],
         "claimed": row["claimed"],
@@ -194,9 +194,19 @@ def completeness(package: Row) -> list[Document]:
 
 def empty_hint(package: Row) -> str:
     """Why a list of dependents is empty, and what to do next."""
-    asked = ", ".join(item["provider"] for item in package["asked"]) or "nobody yet"
+    asked = [item["provider"] + (" (failed)" if item["error"] else "") for item in package["asked"]]
     return (
-        f"No listed dependents of {package['purl']} are known. Asked: {asked}. wump knows the dependencies of packages"
+        f"No listed dependents of {package['purl']} are known. Asked about it: {', '.join(asked) or 'nobody yet'}."
+        " wump knows the dependencies of packages"
         " that are tracked: track packages that may depend on this one, for example `wump track npm:NAME` or"
         " POST /api/v1/packages."
     )
+
+
+def dependencies_hint(package: Row) -> str:
+    """Why a list of dependencies is empty: it has none, or nobody could tell."""
+    if package["dependencies_unknown"]:
+        return f"The dependencies of {package['purl']} are not known: {package['dependencies_unknown']}"
+    if package["fetched_at"] is None:
+        return f"Nobody was asked about {package['purl']} yet: track it, with POST /api/v1/packages or `wump track`."
+    return f"{package['provider']} was asked, and {package['purl']} depends on no package of a registry."

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from ipaddress import ip_address
 from typing import Annotated, Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from fastapi import Depends, Path, Request
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -87,13 +87,24 @@ Package = Annotated[dict[str, Any], Depends(find_package, scope="function")]
 def require_loopback(request: Request) -> None:
     """Refuse to write for anyone but this machine, until there are keys.
 
-    The Host header is checked too: a web page elsewhere can point a name of its own at 127.0.0.1. A request
-    that a proxy passed on comes from somewhere else, whatever its peer address says.
+    The Host header is checked too: a web page elsewhere can point a name of its own at 127.0.0.1. It is read
+    here, since `request.url` quietly names the server itself where it can't read the header. A request that a
+    proxy says it passed on comes from somewhere else, whatever its peer address says.
     """
     peer = request.client.host if request.client else ""
-    proxied = "forwarded" in request.headers or "x-forwarded-for" in request.headers
-    if proxied or not (_is_loopback(peer) and _is_loopback(request.url.hostname or "")):
+    proxied = any(name in _PROXY_HEADERS or name.startswith("x-forwarded-") for name in request.headers)
+    if proxied or not (_is_loopback(peer) and _is_loopback(_host_name(request.headers.get("host", "")))):
         raise Problem("writing-needs-loopback", "this request does not come from the machine that the API runs on")
+
+
+_PROXY_HEADERS = ("forwarded", "via", "x-real-ip")
+
+
+def _host_name(header: str) -> str:
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from valkey.asyncio import Valkey
 from wump_core.errors import ConfigurationError, ServerUnavailable
@@ -16,7 +17,7 @@ from wump_core.settings import CoreSettings
 from wump_core.store import make_engine
 
 from wump_api.paths import PackagePaths
-from wump_api.problems import install_problem_handlers
+from wump_api.problems import document_problems, install_problem_handlers
 from wump_api.routes import dependents, executions, health, packages, providers
 from wump_api.settings import ApiSettings
 from wump_api.web import install_pages
@@ -27,21 +28,35 @@ Which organizations depend on a package, with the evidence for each, from what r
 Lists are pages: ask again with `next_cursor` until it is null. Errors are problem details (RFC 9457); each kind
 has a page that says what to do. Text that comes from registries is data, never markup; links are http or https.
 """
+_TAGS = [
+    {"name": "packages", "description": "What a package is, what it needs, and tracking it."},
+    {"name": "dependents", "description": "Who uses a package, with the evidence."},
+    {"name": "executions", "description": "How the work that a request started goes."},
+    {"name": "providers", "description": "Who tells wump its facts."},
+    {"name": "health", "description": "Whether the API and what it needs works."},
+]
 
 
-class ContentTypeGuard:
-    """ASGI wrapper: browsers must take an answer for what it says it is."""
+class HttpManners:
+    """ASGI wrapper: browsers must take an answer for what it says it is, and HEAD is GET without the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def guarded(message: Message) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        without_body = scope["method"] == "HEAD"
+
+        async def send_mannerly(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), (b"x-content-type-options", b"nosniff")]
+            elif without_body and message["type"] == "http.response.body":
+                message["body"] = b""
             await send(message)
 
-        await self._app(scope, receive, guarded if scope["type"] == "http" else send)
+        await self._app(dict(scope, method="GET") if without_body else scope, receive, send_mannerly)
 
 
 def make_app(core: CoreSettings, settings: ApiSettings) -> FastAPI:
@@ -62,8 +77,7 @@ def make_app(core: CoreSettings, settings: ApiSettings) -> FastAPI:
             pool_size=settings.pool_size,
             statement_timeout_ms=settings.statement_timeout_ms,
         )
-        url = valkey_url.get_secret_value().replace("redis", "valkey", 1)
-        app.state.valkey = Valkey.from_url(url, socket_timeout=1, socket_connect_timeout=1)
+        app.state.valkey = Valkey.from_url(valkey_url.get_secret_value(), socket_timeout=1, socket_connect_timeout=1)
         yield
         await app.state.valkey.aclose()
         await app.state.engine.dispose()
@@ -76,6 +90,10 @@ def make_app(core: CoreSettings, settings: ApiSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        # A redirect would be built from the Host header, which anybody may choose.
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        openapi_tags=_TAGS,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.follow_depth = core.follow_depth
@@ -85,9 +103,14 @@ def make_app(core: CoreSettings, settings: ApiSettings) -> FastAPI:
         app.include_router(router, prefix="/api/v1")
     app.include_router(health.router)
     install_pages(app)
-    app.add_middleware(ContentTypeGuard)
+    document_problems(app)
     app.add_middleware(PackagePaths)
+    app.add_middleware(HttpManners)
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
 
 
 def serve(core: CoreSettings, settings: ApiSettings) -> None:

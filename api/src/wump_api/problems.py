@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details: one table of kinds, one exception, and the handlers."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,18 +8,26 @@ import asyncpg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from wump_core.errors import InvalidPurl
 
 PROBLEM_JSON = "application/problem+json"
 log = structlog.get_logger("wump.api")
+_MAX_TEXT = 1_000
+_PROBLEM_SCHEMA = {"$ref": "#/components/schemas/ProblemDetails"}
+_OUTAGE_CLASSES = ("08", "28", "3D", "53", "57")
+"""Classes of SQLSTATE: no connection, no access, no such database, no resources, stopped by the operator."""
 
 PROBLEMS: Mapping[str, tuple[int, str, str]] = {
-    "invalid-request": (422, "The request can't be read", "A parameter or the body has a value it can't have."),
+    "invalid-request": (
+        422,
+        "The request can't be read",
+        "Give each of `errors` a value that its message allows; /docs lists all parameters.",
+    ),
     "invalid-purl": (422, "This is no package URL", "Write pkg:npm/express or pkg:pypi/requests."),
     "invalid-cursor": (
         422,
@@ -32,6 +41,7 @@ PROBLEMS: Mapping[str, tuple[int, str, str]] = {
         "Name one: /api/v1/packages/{ecosystem}/{name}/…",
     ),
     "unknown-organization": (404, "wump doesn't know this organization", "Take its id from the list of dependents."),
+    "ambiguous-organization": (409, "Several hosts have an organization of this login", "Name one as host/login."),
     "unknown-execution": (404, "There is no such execution", "Take the address from the answer that started it."),
     "writing-needs-loopback": (
         403,
@@ -39,7 +49,7 @@ PROBLEMS: Mapping[str, tuple[int, str, str]] = {
         "Until there are API keys, call the API on the loopback address, or use the command line.",
     ),
     "unavailable": (503, "A server that wump needs is away", "Try again shortly; the operator can run `wump doctor`."),
-    "http-error": (400, "The request was refused", "See the status and the detail."),
+    "http-error": (400, "The request was refused", "See the status and the detail; /docs lists what can be asked."),
     "internal-error": (500, "wump made a mistake", "Please report it, with the time of the request."),
 }
 """Kind → (status, title, what to do). The kind is the last part of a problem's `type`, and stable."""
@@ -50,12 +60,18 @@ class ProblemDetails(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(examples=["/problems/unknown-package"], description="What kind of problem this is; stable.")
-    title: str
-    status: int
-    detail: str = Field(description="What is wrong with this request.")
-    fix: str = Field(description="What to do about it.")
-    instance: str | None = Field(default=None, description="The path that was asked.")
+    type: str = Field(
+        examples=["/problems/unknown-package"],
+        description="What kind of problem this is; stable, and a page that says what to do.",
+    )
+    title: str = Field(examples=["wump doesn't know this package"])
+    status: int = Field(examples=[404])
+    detail: str = Field(
+        examples=["pkg:npm/express is not known to wump"],
+        description="What is wrong with this request; starts with the parameter's name where one is at fault.",
+    )
+    fix: str = Field(examples=["Track it first: POST /api/v1/packages."], description="What to do about it.")
+    instance: str = Field(examples=["/api/v1/packages/npm/express"], description="The path as it was asked.")
 
 
 class Problem(Exception):
@@ -70,7 +86,7 @@ class Problem(Exception):
 
 def problem_response(
     request: Request, kind: str, detail: str, *, status: int | None = None, **extensions: Any
-) -> JSONResponse:
+) -> Response:
     """The document for a kind of problem."""
     known_status, title, fix = PROBLEMS[kind]
     status = status or known_status
@@ -80,54 +96,79 @@ def problem_response(
         "status": status,
         "detail": detail,
         "fix": fix,
-        "instance": request.url.path,
+        "instance": request.scope["raw_path"].decode("ascii", "replace")[:_MAX_TEXT],
     } | extensions
     headers = {"Retry-After": "5"} if status == 503 else None
-    return JSONResponse(body, status, headers=headers, media_type=PROBLEM_JSON)
+    # ASCII, since what was asked may hold what UTF-8 can't: half a surrogate pair.
+    return Response(json.dumps(body), status, headers, PROBLEM_JSON)
+
+
+def document_problems(app: FastAPI) -> None:
+    """Let OpenAPI say that problems come as `application/problem+json`, which FastAPI can't know."""
+    describe = app.openapi
+
+    def describe_with_problems() -> dict[str, Any]:
+        schema = describe()
+        for path in schema["paths"].values():
+            for operation in path.values():
+                for response in operation["responses"].values():
+                    content = response.get("content", {})
+                    if content.get("application/json", {}).get("schema") == _PROBLEM_SCHEMA:
+                        content[PROBLEM_JSON] = content.pop("application/json")
+        return schema
+
+    app.openapi = describe_with_problems  # type: ignore[method-assign]
 
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Turn every error of a request into a problem document."""
 
     @app.exception_handler(Problem)
-    async def on_problem(request: Request, error: Problem) -> JSONResponse:
+    async def on_problem(request: Request, error: Problem) -> Response:
         return problem_response(request, error.kind, error.detail, **error.extensions)
 
     @app.exception_handler(InvalidPurl)
-    async def on_invalid_purl(request: Request, error: InvalidPurl) -> JSONResponse:
+    async def on_invalid_purl(request: Request, error: InvalidPurl) -> Response:
         return problem_response(request, "invalid-purl", str(error))
 
     @app.exception_handler(RequestValidationError)
-    async def on_invalid_request(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
         errors = [
-            {"field": ".".join(str(part) for part in item["loc"]), "message": str(item["msg"])}
+            {"field": ".".join(str(part)[:_MAX_TEXT] for part in item["loc"]), "message": str(item["msg"])}
             for item in error.errors()[:20]
         ]
         detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
         return problem_response(request, "invalid-request", detail, errors=errors)
 
     @app.exception_handler(HTTPException)
-    async def on_http_error(request: Request, error: HTTPException) -> JSONResponse:
+    async def on_http_error(request: Request, error: HTTPException) -> Response:
         response = problem_response(request, "http-error", str(error.detail), status=error.status_code)
         response.headers.update(error.headers or {})
         return response
 
-    async def on_outage(request: Request, error: Exception) -> JSONResponse:
+    async def on_outage(request: Request, error: Exception) -> Response:
         log.warning("api.outage", error=f"{type(error).__name__}: {error}"[:300])
         return problem_response(request, "unavailable", "the database can't be reached, or did not answer in time")
 
-    async def on_mistake(request: Request, error: Exception) -> JSONResponse:
+    async def on_mistake(request: Request, error: Exception) -> Response:
         log.error("api.mistake", path=request.url.path, exc_info=error)
         return problem_response(request, "internal-error", "the request could not be answered")
 
-    for kind in (OSError, TimeoutError, PoolTimeoutError, InterfaceError, asyncpg.QueryCanceledError):
+    async def on_database_error(request: Request, error: Exception) -> Response:
+        return await (on_outage if _is_outage(error) else on_mistake)(request, error)
+
+    for kind in (OSError, TimeoutError, PoolTimeoutError):
         app.add_exception_handler(kind, on_outage)
-    for connection_error in (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError):
-        app.add_exception_handler(connection_error, on_outage)
-
-    @app.exception_handler(DBAPIError)
-    async def on_database_error(request: Request, error: DBAPIError) -> JSONResponse:
-        away = error.connection_invalidated or "QueryCanceled" in str(error.orig)
-        return await (on_outage if away else on_mistake)(request, error)
-
+    for kind in (asyncpg.InterfaceError, asyncpg.PostgresError, DBAPIError):
+        app.add_exception_handler(kind, on_database_error)
     app.add_exception_handler(Exception, on_mistake)
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether the database is away, rather than asked something wrong."""
+    cause = error
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        cause = getattr(error.orig, "__cause__", None) or error
+    return isinstance(cause, asyncpg.InterfaceError) or (getattr(cause, "sqlstate", "") or "")[:2] in _OUTAGE_CLASSES

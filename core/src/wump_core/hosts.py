@@ -94,7 +94,7 @@ def _split(text: str) -> tuple[str, list[str]] | None:
         host, path = scp["host"], scp["path"]
     elif separator and scheme.lower() in _SCHEMES:
         # `git://github.com:owner/name` is malformed, and frequent in old packages: its "port" is an owner.
-        rest = re.sub(r"^([^/@]*@)?([^/:@]+):(?!\d+(?:/|$))", r"\1\2/", rest)
+        rest = re.sub(r"^([^/:]+):(?!\d+(?:/|$))", r"\1/", _without_user(rest))
         try:
             parts = urlsplit(f"https://{rest}")
             host, path = parts.hostname or "", parts.path
@@ -110,6 +110,12 @@ def _split(text: str) -> tuple[str, list[str]] | None:
     if "." not in host or not all(_SEGMENT.fullmatch(segment) for segment in segments[:2]):
         return None
     return host, segments
+
+
+def _without_user(rest: str) -> str:
+    """What stands behind the scheme, less user and password."""
+    authority, slash, path = rest.partition("/")
+    return authority.rpartition("@")[2] + slash + path
 
 
 def _of_known_host(host: str, segments: list[str]) -> RepositoryUrl | None:

@@ -204,14 +204,16 @@ def load_providers(wanted: Sequence[str] = ()) -> Providers:
     active: list[Provider] = []
     broken: list[BrokenProvider] = []
     for name in dict.fromkeys(wanted or sorted(found)):
-        entry, *others = found.get(name) or [None]
-        if entry is None:
+        entries = found.get(name, [])
+        if not entries:
             known = ", ".join(sorted(found)) or "none"
             broken.append(BrokenProvider(name, f"wump-provider-{name}", "", f"not installed; installed are: {known}"))
             continue
-        if others:
-            rivals = " and ".join(sorted(_distribution(item)[0] for item in (entry, *others)))
-            broken.append(BrokenProvider(name, *_distribution(entry), f"{rivals} both call themselves {name}"))
+        entry = entries[0]
+        if len(entries) > 1:
+            rivals = ", ".join(sorted(_distribution(item)[0] for item in entries))
+            reason = f"several distributions announce it ({rivals}): uninstall all but one"
+            broken.append(BrokenProvider(name, *_distribution(entry), reason))
             continue
         try:
             active.append(_load(entry))
@@ -300,7 +302,7 @@ def _retry_at(response: httpx.Response) -> datetime:
     """When `Retry-After` (RFC 9110, seconds or a date) allows the next call; a minute where it says nothing useful."""
     value = response.headers.get("retry-after", "")
     now = datetime.now(UTC)
-    if value.isdigit() and len(value) < 8 and int(value) > 0:
+    if value.isascii() and value.isdigit() and len(value) < 8 and int(value) > 0:
         return now + timedelta(seconds=min(int(value), 24 * 3600))
     try:
         moment = parsedate_to_datetime(value)

@@ -1,8 +1,10 @@
 """Dependents: the question that wump is for."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+from asyncpg import DataError
 from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 from wump_core.records import Scope
@@ -48,16 +50,20 @@ async def list_dependents(
     after = None
     if cursor:
         rank, key = read_cursor(query, cursor, [str, int])
-        after = (_checked_rank(sort, str(rank)), int(key))
-    rows = await answers.list_dependent_organizations(
-        connection,
-        package["key"],
-        sort=sort,
-        scope=scope,
-        min_repositories=min_repositories,
-        after=after,
-        limit=limit + 1,
-    )
+        after = (str(rank), int(key))
+    try:
+        rows = await answers.list_dependent_organizations(
+            connection,
+            package["key"],
+            sort=sort,
+            scope=scope,
+            min_repositories=min_repositories,
+            after=after,
+            limit=limit + 1,
+        )
+    except DataError:
+        # The rank is text that the database itself once wrote; it can't read back what was altered.
+        raise Problem("invalid-cursor", "cursor: it was altered") from None
     page = rows[:limit]
     next_cursor = make_cursor(query, [page[-1]["rank"], page[-1]["organization_id"]]) if len(rows) > limit else None
     data = [dependent_document(row, package) for row in page]
@@ -66,14 +72,6 @@ async def list_dependents(
     return json_response(
         page_document(data, next_cursor, package, total=package["organizations"] if unfiltered else None, hint=hint)
     )
-
-
-def _checked_rank(sort: str, rank: str) -> str:
-    """A rank goes back into SQL as text that is cast, so it must be what the database itself once wrote."""
-    allowed = "0123456789-" if sort != "last_activity" else "0123456789-+:. infty"
-    if not rank or len(rank) > 40 or any(character not in allowed for character in rank):
-        raise Problem("invalid-cursor", "cursor: it was altered")
-    return rank
 
 
 @router.get("/repositories", responses={200: {"model": Page[DependentRepository]}, **READ_ERRORS})
@@ -136,18 +134,24 @@ async def _find_organization(connection: AsyncConnection, text: str) -> Any:
         found = await answers.get_organization_by_id(connection, UUID(text))
         candidates = [found] if found else []
     except ValueError:
-        host, slash, login = text.lower().partition("/")
-        has_host = bool(slash) and "." in host
-        candidates = list(
-            await answers.list_organizations_by_login(
-                connection, login if has_host else text.lower(), host if has_host else None
-            )
-        )
+        candidates = await _list_organizations_named(connection, text.lower())
     if len(candidates) > 1:
-        choices = ", ".join(f"{item['host']}/{item['login']}" for item in candidates)
+        choices = [f"{item['host']}/{item['login']}" for item in candidates]
         raise Problem(
-            "unknown-organization", f"organization: {text[:100]!r} is on several hosts: name one of {choices}"
+            "ambiguous-organization",
+            f"organization: {text[:100]!r} is on several hosts: name one of {', '.join(choices)}",
+            organizations=choices,
         )
     if not candidates:
         raise Problem("unknown-organization", f"organization: {text[:100]!r} is not known to wump")
     return candidates[0]
+
+
+async def _list_organizations_named(connection: AsyncConnection, text: str) -> Sequence[Any]:
+    """Host and login are tried first: a nested group path has slashes too, and its first part may have dots."""
+    if "\0" in text:
+        return []
+    host, _, login = text.partition("/")
+    if login and (found := await answers.list_organizations_by_login(connection, login, host)):
+        return found
+    return await answers.list_organizations_by_login(connection, text, None)

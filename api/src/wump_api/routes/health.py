@@ -56,7 +56,13 @@ async def health_valkey(request: Request) -> Response:
 
 @router.get(
     "/health/jobs",
-    responses={200: {"model": JobsHealth}, 503: {"model": JobsHealth, "description": "Work that is due is not done."}},
+    responses={
+        200: {"model": JobsHealth},
+        503: {
+            "model": JobsHealth | Health,
+            "description": "Work that is due is not done, or the database does not answer.",
+        },
+    },
 )
 async def health_jobs(request: Request) -> Response:
     """Background work goes on: nothing that is due waits while nobody is there to do it."""
@@ -65,7 +71,7 @@ async def health_jobs(request: Request) -> Response:
             backlog = dict(await executions.describe_backlog(connection))
     except (OSError, TimeoutError, SQLAlchemyError, asyncpg.PostgresError) as error:
         return _unavailable(f"the database does not answer: {type(error).__name__}")
-    scheduler, worker = await _alive(request, "scheduler"), await _alive(request, "worker")
+    scheduler, worker = await _list_alive(request, "scheduler", "worker")
     detail = None
     if backlog["oldest_due_seconds"] > MAX_WAIT_SECONDS:
         detail = f"work has been due for {backlog['oldest_due_seconds']:.0f} s"
@@ -81,12 +87,14 @@ async def health_jobs(request: Request) -> Response:
     return json_response(document, 503 if detail else 200)
 
 
-async def _alive(request: Request, service: str) -> bool | None:
+async def _list_alive(request: Request, *services: str) -> list[bool | None]:
+    """Whether each service said lately that it runs; null where Valkey can't tell."""
+    keys = [ALIVE_KEY.format(service=service) for service in services]
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            return bool(await _valkey(request).exists(ALIVE_KEY.format(service=service)))
+            return [value is not None for value in await _valkey(request).mget(keys)]
     except (ValkeyError, OSError, TimeoutError):
-        return None
+        return [None for _ in services]
 
 
 def _valkey(request: Request) -> Valkey:

@@ -3,17 +3,23 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from wump_core.errors import WumpError
+from wump_core.errors import InvalidPurl, WumpError
 from wump_core.purl import parse_purl
 from wump_core.schedule import plan_tracked_package
 from wump_core.store import answers, executions
 
-from wump_api.documents import json_response, package_document, page_document, statement_document
+from wump_api.documents import (
+    dependencies_hint,
+    json_response,
+    package_document,
+    page_document,
+    statement_document,
+)
 from wump_api.inject import Engine, Package, Reading, require_loopback
 from wump_api.models import Execution, Page, Statement, TrackRequest
 from wump_api.models import Package as PackageModel
 from wump_api.pages import MAX_CURSOR_LENGTH, make_cursor, read_cursor
-from wump_api.problems import ProblemDetails
+from wump_api.problems import Problem, ProblemDetails
 from wump_api.routes.executions import execution_document
 
 router = APIRouter(tags=["packages"])
@@ -43,7 +49,10 @@ Cursor = Annotated[
 )
 async def track_package(request: Request, body: TrackRequest, engine: Engine) -> Response:
     """Track a package: its registry is asked soon, and again whenever this is called."""
-    purl = parse_purl(body.purl)
+    try:
+        purl = parse_purl(body.purl)
+    except InvalidPurl as error:
+        raise Problem("invalid-purl", f"purl: {error}") from None
     async with engine.begin() as connection:
         public_id = await plan_tracked_package(connection, purl, depth=request.app.state.follow_depth)
         row = await executions.get_execution(connection, public_id)
@@ -70,5 +79,5 @@ async def list_dependencies(
     page = rows[:limit]
     next_cursor = make_cursor(query, [page[-1]["key"]]) if len(rows) > limit else None
     data = [statement_document(row, row["dependency"]) for row in page]
-    hint = package["dependencies_unknown"] if not data else None
+    hint = dependencies_hint(package) if not data and not cursor else None
     return json_response(page_document(data, next_cursor, package, total=None, hint=hint))

@@ -3,12 +3,12 @@
 from html import escape
 from importlib.resources import files
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, HTTPException
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
-from wump_api.problems import PROBLEMS, Problem
+from wump_api.problems import PROBLEMS
 
 STATIC = files("wump_api.web") / "static"
 
@@ -30,7 +30,7 @@ def install_pages(app: FastAPI) -> None:
     @router.get("/problems/{kind}")
     async def problem(kind: str) -> HTMLResponse:
         if kind not in PROBLEMS:
-            raise Problem("http-error", f"there is no kind of problem {kind[:80]!r}")
+            raise HTTPException(404, f"there is no kind of problem {kind[:80]!r}")
         status, title, fix = PROBLEMS[kind]
         return HTMLResponse(
             f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title>"

@@ -169,7 +169,8 @@ _PACKAGE = text(
 )
 _REPOSITORY_COLUMNS = (
     "d.repository_id AS key, r.public_id AS id, r.host, r.path, r.stars, r.pushed_at, d.scopes, d.direct, d.claimed,"
-    " d.exclusion, d.providers, d.first_seen_at, o.public_id AS organization_id, o.login, o.kind"
+    " d.exclusion, d.providers, d.first_seen_at, o.public_id AS organization_id, o.host AS organization_host,"
+    " o.login, o.kind"
 )
 _REPOSITORY_JOINS = (
     " FROM dependencies d JOIN repositories r ON r.id = d.repository_id"

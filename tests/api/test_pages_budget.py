@@ -1,0 +1,106 @@
+"""A page of the most popular package costs what one of the least popular costs, counted in buffers."""
+
+import json
+from typing import Any
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+from wump_core.settings import CoreSettings
+from wump_core.store import answers, dependencies, make_engine
+from wump_core.store.audit import rebuild
+
+HOT, SMALL = 10_000, 60
+LIMIT = 51
+_DEPENDENTS = f"""
+    WITH p AS (
+      INSERT INTO packages (purl, ecosystem, name, latest_version)
+      SELECT 'pkg:npm/' || name, 'npm', name, '1.0.0'
+        FROM (SELECT 'hot' AS name UNION ALL SELECT 'small' UNION ALL
+              SELECT 'd' || n FROM generate_series(1, {HOT}) n) names RETURNING id, name),
+    o AS (INSERT INTO organizations (host, login) SELECT 'github.com', 'org' || n FROM generate_series(1, {HOT}) n
+          RETURNING id, login),
+    a AS (INSERT INTO accounts (host, login, organization_id) SELECT 'github.com', login, id FROM o
+          RETURNING id, login),
+    r AS (INSERT INTO repositories (host, path, account_id, stars, pushed_at)
+          SELECT 'github.com', login || '/repo' || copy, id,
+                 CASE WHEN substr(login, 4)::int % 3 > 0 THEN (substr(login, 4)::int * 7919) % 5000 END,
+                 CASE WHEN substr(login, 4)::int % 4 > 0
+                      THEN timestamptz '2026-01-01' + substr(login, 4)::int % 977 * interval '1 hour' END
+            FROM a CROSS JOIN generate_series(1, 1 + substr(login, 4)::int % 2) copy RETURNING id, path),
+    u AS (SELECT d.id AS package_id, r.id AS repository_id, substr(d.name, 2)::int AS n FROM r
+            JOIN p d ON d.name = 'd' || substr(split_part(r.path, '/', 1), 4) AND r.path LIKE '%/repo1'),
+    s AS (INSERT INTO sources (kind, provider, package_id, repository_id, revision)
+          SELECT 'registry_version', 'npm', package_id, repository_id, '1.0.0' FROM u RETURNING id, package_id)
+    INSERT INTO statements (package_id, source_id, scope, optional, direct, requirement, groups, field, fingerprint)
+    SELECT t.id, s.id, 1 + u.n % 2, false, true, '^1.0.0', '{{}}', 'dependencies', gen_random_uuid()
+      FROM s JOIN u USING (package_id) JOIN p t ON t.name = 'hot' OR t.name = 'small' AND u.n % {HOT // SMALL} = 0
+     WHERE t.name = 'hot' OR u.n <= {HOT // SMALL * SMALL}"""
+
+
+async def buffers(connection: Any, statement: str, *parameters: object) -> tuple[int, str]:
+    """Shared buffers that a statement touches, and its plan. Explained twice, since the first run reads catalogues."""
+    for _ in range(2):
+        text = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *parameters)
+    plan = json.loads(text)[0]["Plan"]
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"], text
+
+
+async def test_popularity_does_not_show_in_the_cost_of_a_page(settings: CoreSettings) -> None:
+    assert settings.database_url
+    connection = await asyncpg.connect(settings.database_url.get_secret_value())
+    await connection.execute(_DEPENDENTS)
+    # Statistics for the planner, as a database that has been in use for a while has them.
+    columns = ", ".join(dependencies.VALUE_COLUMNS)
+    await connection.execute(
+        f"INSERT INTO dependencies (package_id, repository_id, {columns})"
+        f" SELECT package_id, repository_id, {columns} FROM ({dependencies.derived_dependencies(dependencies.ALL_PAIRS)})"
+    )
+    await connection.execute("ANALYZE")
+    engine = make_engine(SecretStr(settings.database_url.get_secret_value()), application_name="tests", pool_size=1)
+    await rebuild(engine)
+    await engine.dispose()
+    # The tests' server commits lazily, and VACUUM marks only what has reached the log; a real one needs neither line.
+    await connection.execute("CHECKPOINT")
+    await connection.execute("VACUUM package_organizations")
+    keys = {row["name"]: row["id"] for row in await connection.fetch("SELECT id, name FROM packages")}
+    listed = {name: await connection.fetchval(_LISTED, keys[name]) for name in ("hot", "small")}
+    assert listed == {"hot": HOT, "small": SMALL}
+
+    package = str(answers._PACKAGE).replace(":purl", "$1")
+    hot, small = [(await buffers(connection, package, f"pkg:npm/{name}"))[0] for name in ("hot", "small")]
+    print("PACKAGE", hot, small)
+    assert hot <= small * 1.2 + 8
+    for sort in answers.SORTS:
+        await _compare(connection, sort, keys)
+    await connection.close()
+
+
+_LISTED = "SELECT count(*) FROM package_organizations WHERE package_id = $1 AND repositories > 0"
+
+
+async def _compare(connection: Any, sort: str, keys: dict[str, int]) -> None:
+    first = answers.page_statement(sort, None, after=False)
+    following = answers.page_statement(sort, None, after=True)
+    cost: dict[str, list[int]] = {}
+    for name, count in (("hot", HOT), ("small", SMALL)):
+        # As far in as leaves a full page.
+        middle = (await connection.fetch(first, keys[name], 1, min(count // 2, count - LIMIT)))[-1]
+        go_on = (middle["rank"], middle["organization_id"])
+        one, plan = await buffers(connection, first, keys[name], 1, LIMIT)
+        two, plan_after = await buffers(connection, following, keys[name], 1, LIMIT, *go_on)
+        cost[name] = [one, two]
+        for text in (plan, plan_after):
+            # A small table may be read any way; a popular package's page is one range of one index.
+            assert name == "small" or '"Index Only Scan"' in text, text
+            assert "Seq Scan" not in text, text
+    print(sort, cost)
+    for hot, small in zip(cost["hot"], cost["small"], strict=True):
+        assert hot <= small * 1.2 + 8, (sort, cost)
+
+
+@pytest.mark.parametrize("sort", list(answers.SORTS))
+def test_the_text_of_a_page_holds_no_value(sort: str) -> None:
+    assert "'" not in answers.page_statement(sort, "runtime", after=True).replace("'-1'::bigint", "").replace(
+        "'-infinity'::timestamptz", ""
+    )

@@ -1,0 +1,80 @@
+"""Package URLs: canonical names per ecosystem, and clear words about what is wrong."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wump_core import InvalidPurl, Purl, make_purl, parse_purl
+
+NPM_PART = st.text("abcXYZ019-_.!~*'()", min_size=1, max_size=20)
+NPM_NAMES = st.one_of(NPM_PART.filter(lambda name: name[0] not in "._"), st.builds("@{}/{}".format, NPM_PART, NPM_PART))
+PYPI_NAMES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,30}[A-Za-z0-9])?", fullmatch=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("pkg:npm/express", "pkg:npm/express"),
+        ("pkg:npm/express@4.18.2", "pkg:npm/express"),
+        ("pkg:NPM/express", "pkg:npm/express"),
+        ("pkg:npm/JSONStream", "pkg:npm/JSONStream"),
+        ("pkg:npm/%40babel/core@7.0.0", "pkg:npm/%40babel/core"),
+        ("pkg:npm/@babel/core@7.0.0", "pkg:npm/%40babel/core"),
+        ("pkg:npm/@babel%2Fcore", "pkg:npm/%40babel/core"),
+        ("npm:@babel/core", "pkg:npm/%40babel/core"),
+        ("npm:@babel%2Fcore@7", "pkg:npm/%40babel/core"),
+        ("npm:express@4", "pkg:npm/express"),
+        ("npm:-", "pkg:npm/-"),
+        ("npm:2112", "pkg:npm/2112"),
+        ("pkg:pypi/Zope.Interface", "pkg:pypi/zope-interface"),
+        ("pypi:ruamel_yaml--clib", "pkg:pypi/ruamel-yaml-clib"),
+        ("  npm:express ", "pkg:npm/express"),
+    ],
+)
+def test_what_is_written_becomes_canonical(text: str, canonical: str) -> None:
+    assert str(parse_purl(text)) == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("express", "npm:express"),
+        ("", "ecosystem"),
+        ("pkg:npm", "names no package"),
+        ("pkg:npm/", "package"),
+        ("npm:", "1 to 214"),
+        ("npm:" + "a" * 215, "1 to 214"),
+        ("pkg:npm/" + "a" * 1000, "at most 1000"),
+        ("cargo:serde", "unknown ecosystem 'cargo'"),
+        ("pkg:cargo/serde", "unknown ecosystem 'cargo'"),
+        ("npm:.hidden", "npm package name"),
+        ("npm:a b", "npm package name"),
+        ("npm:a/b", "npm package name"),
+        ("npm:a\x00b", "npm package name"),
+        ("pkg:npm/%00", "npm package name"),
+        ("npm:../../etc/passwd", "npm package name"),
+        ("pypi:-requests", "Python package name"),
+        ("pypi:requests[extra]", "Python package name"),
+        ("pypi:ré", "Python package name"),
+        ("pkg:npm/express?repository_url=x", "qualifiers"),
+        ("pkg:npm/express#sub", "subpath"),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, word: str) -> None:
+    with pytest.raises(InvalidPurl, match=word.replace("(", r"\(")):
+        parse_purl(text)
+
+
+@given(st.one_of(st.tuples(st.just("npm"), NPM_NAMES), st.tuples(st.just("pypi"), PYPI_NAMES)))
+def test_canonical_text_reads_back_as_itself(name: tuple[str, str]) -> None:
+    purl = make_purl(*name)
+    assert parse_purl(str(purl)) == purl
+    assert make_purl(purl.ecosystem, purl.name) == purl
+    assert parse_purl(f"{purl.ecosystem}:{purl.name}") == purl
+
+
+@given(st.text(max_size=200))
+def test_nothing_but_invalid_purl_is_raised(text: str) -> None:
+    try:
+        assert isinstance(parse_purl(text), Purl)
+    except InvalidPurl:
+        pass

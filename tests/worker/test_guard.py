@@ -1,0 +1,358 @@
+"""The client that providers get, against servers that misbehave: where it may go, and how much it takes."""
+
+import asyncio
+import gzip
+import resource
+import threading
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+from wump_core.errors import (
+    ConfigurationError,
+    CredentialsRejected,
+    InvalidResponse,
+    NotFound,
+    ProviderError,
+    RateLimited,
+    Unavailable,
+)
+from wump_core.providers import translate_error
+from wump_core.settings import ProviderSettings
+from wump_worker.http.client import make_client
+from wump_worker.settings import WorkerSettings
+
+Behaviour = Callable[[BaseHTTPRequestHandler], None]
+LIMIT = 100_000
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass
+class Upstream:
+    """A server that does to a request what its path names."""
+
+    address: str
+    behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    seen_headers: dict[str, str] = field(default_factory=dict)
+    bytes_sent: int = 0
+
+    def answer(self, path: str, body: bytes = b"", status: int = 200, **headers: str) -> str:
+        """Answer so on this path; returns its address."""
+
+        def behave(request: BaseHTTPRequestHandler) -> None:
+            request.send_response(status)
+            for name, value in headers.items():
+                request.send_header(name.replace("_", "-"), value)
+            if "Content_Length" not in headers:
+                request.send_header("Content-Length", str(len(body)))
+            request.end_headers()
+            request.wfile.write(body)
+
+        self.behaviours[path] = behave
+        return self.address + path
+
+    def stream(self, path: str, chunks: Callable[[], Iterator[bytes]], **headers: str) -> str:
+        """Send these, without saying how many there are, until nobody listens."""
+
+        def behave(request: BaseHTTPRequestHandler) -> None:
+            request.send_response(200)
+            for name, value in headers.items():
+                request.send_header(name.replace("_", "-"), value)
+            request.send_header("Connection", "close")
+            request.end_headers()
+            for chunk in chunks():
+                request.wfile.write(chunk)
+                self.bytes_sent += len(chunk)
+
+        self.behaviours[path] = behave
+        return self.address + path
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    with serve() as server:
+        yield server
+
+
+class serve:  # noqa: N801 - reads as the verb that it is
+    """Run an upstream while open."""
+
+    def __enter__(self) -> Upstream:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                upstream.asked.append(self.path)
+                upstream.seen_headers = dict(self.headers)
+                try:
+                    upstream.behaviours[self.path](self)
+                except OSError:
+                    self.close_connection = True
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        upstream = Upstream(f"http://127.0.0.1:{self._server.server_address[1]}")
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return upstream
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+async def client(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    settings = ProviderSettings(base_url=upstream.address)
+    worker = WorkerSettings(max_body_bytes=LIMIT, read_timeout_seconds=0.4, connect_timeout_seconds=0.4)
+    async with make_client("some-registry", settings, worker, contact="mail@example.org") as client:
+        yield client
+
+
+async def refusal(client: httpx.AsyncClient, url: str) -> str:
+    with pytest.raises(InvalidResponse) as caught:
+        await client.get(url)
+    return str(caught.value)
+
+
+async def test_it_says_who_it_is_and_asks_for_one_encoding(client: httpx.AsyncClient, upstream: Upstream) -> None:
+    response = await client.get(upstream.answer("/", b"{}"))
+    assert response.json() == {}
+    assert upstream.seen_headers["User-Agent"].startswith("wump/")
+    assert upstream.seen_headers["User-Agent"].endswith(" (+mail@example.org)")
+    assert upstream.seen_headers["Accept-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://registry.example/",
+        "https://127.0.0.1/",
+        "http://127.0.0.1:9/",
+        "http://localhost/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://2852039166/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://registry.example@127.0.0.2/",
+    ],
+)
+async def test_other_origins_are_refused_directly_and_by_redirect(
+    client: httpx.AsyncClient, upstream: Upstream, target: str
+) -> None:
+    url = upstream.answer("/moved", status=302, Location=target)
+    for address in (target, url):
+        message = await refusal(client, address)
+        assert "some-registry was sent to " in message
+        assert "WUMP_PROVIDER_SOME_REGISTRY_HOSTS" in message
+    assert upstream.asked == ["/moved"]
+
+
+async def test_a_redirect_to_another_port_of_the_same_host_names_the_port(
+    client: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    with serve() as other:
+        other.answer("/secret", b"inside")
+        message = await refusal(client, upstream.answer("/r", status=307, Location=f"{other.address}/secret"))
+        assert f"sent to {other.address}," in message
+        assert other.asked == []
+
+
+async def test_a_host_that_the_settings_name_is_allowed(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    settings = ProviderSettings(base_url="https://registry.example", hosts=(upstream.address,))
+    async with make_client("x", settings, WorkerSettings()) as client:
+        assert (await client.get(upstream.answer("/a", b"yes"))).content == b"yes"
+
+
+async def test_a_host_that_is_none_names_its_variable() -> None:
+    with pytest.raises(ConfigurationError, match="WUMP_PROVIDER_SOME_REGISTRY_HOSTS: 'http://' is not a host"):
+        make_client(
+            "some-registry", ProviderSettings(base_url="https://r.example", hosts=("http://",)), WorkerSettings()
+        )
+
+
+async def test_redirects_within_the_origin_are_followed_but_not_for_ever(
+    client: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    upstream.answer("/end", b"here")
+    assert (await client.get(upstream.answer("/start", status=301, Location="/end"))).content == b"here"
+    with pytest.raises(httpx.TooManyRedirects) as caught:
+        await client.get(upstream.answer("/loop", status=302, Location="/loop"))
+    assert upstream.asked.count("/loop") == 6
+    assert isinstance(translate_error("npm", caught.value), InvalidResponse)
+
+
+async def test_a_body_that_says_it_is_too_large_is_not_read(client: httpx.AsyncClient, upstream: Upstream) -> None:
+    url = upstream.stream("/big", lambda: iter([b"x" * 65_536] * 3_200), Content_Length=str(200 * MEBIBYTE))
+    message = await refusal(client, url)
+    assert f"a body of more than {LIMIT} bytes; raise WUMP_WORKER_MAX_BODY_BYTES" in message
+    assert upstream.bytes_sent < 20 * MEBIBYTE
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+async def test_a_body_that_never_ends_is_left(client: httpx.AsyncClient, upstream: Upstream, encoding: str) -> None:
+    def endless() -> Iterator[bytes]:
+        packer = zlib.compressobj(wbits=31)
+        while True:
+            piece = b"x" * 65_536
+            yield piece if encoding == "identity" else packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH)
+
+    assert "more than" in await refusal(client, upstream.stream("/endless", endless, Content_Encoding=encoding))
+    assert upstream.bytes_sent < 20 * MEBIBYTE
+
+
+async def test_compressed_nothings_that_never_end_are_left(client: httpx.AsyncClient, upstream: Upstream) -> None:
+    def endless() -> Iterator[bytes]:
+        packer = zlib.compressobj(wbits=31)
+        yield packer.compress(b"")
+        while True:
+            yield packer.flush(zlib.Z_FULL_FLUSH) or b"\x00\x00\x00\xff\xff" * 1000
+
+    url = upstream.stream("/nothings", endless, Content_Encoding="gzip")
+    assert "more than" in await asyncio.wait_for(refusal(client, url), 20)
+
+
+async def test_a_body_at_the_limit_is_taken(client: httpx.AsyncClient, upstream: Upstream) -> None:
+    body = bytes(range(256)) * (LIMIT // 256)
+    assert (await client.get(upstream.answer("/plain", body))).content == body
+    packed = upstream.answer("/packed", gzip.compress(body), Content_Encoding="GZIP")
+    response = await client.get(packed)
+    assert response.content == body
+    assert "content-encoding" not in response.headers
+    assert (await client.get(upstream.answer("/empty", b"", Content_Encoding="gzip"))).content == b""
+    assert (await client.get(upstream.answer("/of-empty", gzip.compress(b""), Content_Encoding="gzip"))).content == b""
+
+
+async def test_200_mb_cost_no_more_memory_than_the_limit(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the real limit of 64 MiB: plain, and as a bomb whose wire is a thousandth of it."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    piece = b"x" * MEBIBYTE
+
+    def bomb() -> Iterator[bytes]:
+        packer = zlib.compressobj(9, wbits=31)
+        for _ in range(1_000):
+            yield packer.compress(piece)
+        yield packer.flush()
+
+    async with make_client("npm", ProviderSettings(base_url=upstream.address), WorkerSettings()) as client:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        await refusal(client, upstream.stream("/plain", lambda: iter([piece] * 200)))
+        await refusal(client, upstream.stream("/bomb", bomb, Content_Encoding="gzip"))
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown < 160, f"{grown:.0f} MiB more"
+    assert upstream.bytes_sent < 100 * MEBIBYTE
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "reason"),
+    [
+        ("br", b"\x0b\x02\x80", "the encoding 'br', which was not asked for"),
+        ("deflate", zlib.compress(b"{}"), "the encoding 'deflate'"),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"{}")), "the encoding 'gzip, gzip'"),
+        ("gzip", gzip.compress(b"{}" * 500)[:-9], "ends in the middle of its compression"),
+        ("gzip", b"<html>no gzip</html>", "can't be decompressed"),
+        ("gzip", gzip.compress(b"{}") + b"more", "goes on after the end of its compression"),
+        ("gzip", gzip.compress(b"{}") + gzip.compress(b"{}"), "goes on after the end of its compression"),
+        ("gzip", gzip.compress(b"{}")[:-8] + b"12345678", "can't be decompressed"),
+    ],
+)
+async def test_other_encodings_are_refused(
+    client: httpx.AsyncClient, upstream: Upstream, encoding: str, body: bytes, reason: str
+) -> None:
+    assert reason in await refusal(client, upstream.answer("/", body, Content_Encoding=encoding))
+
+
+async def test_double_gzip_is_undone_once(client: httpx.AsyncClient, upstream: Upstream) -> None:
+    """Declared once, it is what it is: bytes that the plugin's parser will refuse, and no bomb."""
+    inner = gzip.compress(bytes(50 * MEBIBYTE))
+    response = await client.get(upstream.answer("/", gzip.compress(inner), Content_Encoding="gzip"))
+    assert response.content == inner
+
+
+async def test_whoever_is_slow_or_gone_is_unavailable(client: httpx.AsyncClient, upstream: Upstream) -> None:
+    def silent(_: BaseHTTPRequestHandler) -> None:
+        time.sleep(1)
+
+    def half(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "100")
+        request.end_headers()
+        request.wfile.write(b"half")
+        request.close_connection = True
+
+    upstream.behaviours |= {"/silent": silent, "/half": half}
+    messages = {}
+    for path in ("/silent", "/half"):
+        with pytest.raises(httpx.TransportError) as caught:
+            await client.get(upstream.address + path)
+        messages[path] = translate_error("npm", caught.value)
+        assert type(messages[path]) is Unavailable
+    assert str(messages["/silent"]) == "npm did not answer in time"
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, InvalidResponse),
+        (401, CredentialsRejected),
+        (403, CredentialsRejected),
+        (404, NotFound),
+        (408, Unavailable),
+        (410, NotFound),
+        (418, InvalidResponse),
+        (425, Unavailable),
+        (429, RateLimited),
+        (451, NotFound),
+        (500, Unavailable),
+        (503, Unavailable),
+        (599, Unavailable),
+        (304, InvalidResponse),
+    ],
+)
+async def test_each_status_is_the_error_that_decides(
+    client: httpx.AsyncClient, upstream: Upstream, status: int, error: type[ProviderError]
+) -> None:
+    response = await client.get(upstream.answer("/", status=status))
+    with pytest.raises(httpx.HTTPStatusError) as caught:
+        response.raise_for_status()
+    translated = translate_error("npm", caught.value)
+    assert type(translated) is error
+    assert str(status) in str(translated)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        ("0", 60),
+        ("-5", 60),
+        ("soon", 60),
+        ("9" * 30, 60),
+        ("9999999", 86_400),
+        ("", 60),
+        ("²", 60),
+        (timedelta(minutes=5), 300),
+        (timedelta(minutes=-5), 1),
+        (timedelta(days=400), 86_400),
+        ("Sun, 06 Nov 1994 08:49:37 -0000", 1),
+    ],
+)
+def test_retry_after_in_all_its_forms(value: str | timedelta, seconds: float) -> None:
+    if isinstance(value, timedelta):
+        value = format_datetime(datetime.now(UTC) + value, usegmt=True)
+    request = httpx.Request("GET", "http://registry.example/")
+    response = httpx.Response(429, headers=[(b"Retry-After", value.encode("latin-1"))], request=request)
+    error = translate_error("npm", httpx.HTTPStatusError("", request=request, response=response))
+    assert isinstance(error, RateLimited)
+    assert error.retry_at is not None
+    assert (error.retry_at - datetime.now(UTC)).total_seconds() == pytest.approx(seconds, abs=20)
