@@ -1,6 +1,7 @@
 """Real servers for all tests: one Postgres and one Valkey a run, a migrated template database, a clone a test."""
 
 import asyncio
+import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -10,6 +11,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
+from valkey import Valkey
 from wump_core.embedded import Servers, embedded_servers
 from wump_core.settings import CoreSettings
 from wump_core.store import make_engine
@@ -27,8 +29,6 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the settings of the person who runs it, nor leaves data in their home."""
-    import os
-
     for name in list(os.environ):
         if name.startswith("WUMP_") or name.lower().startswith(("npm_config_", "pip_")):
             monkeypatch.delenv(name)
@@ -68,13 +68,11 @@ def database_url(servers: Servers, migrated_template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(servers: Servers, database_url: str, tmp_path: Path) -> Iterator[CoreSettings]:
+def settings(servers: Servers, database_url: str, tmp_path: Path) -> CoreSettings:
     """Settings that name the test's own database and an empty Valkey."""
-    from valkey import Valkey
-
     with Valkey.from_url(servers.valkey_url) as client:
         client.flushall()
-    yield CoreSettings(
+    return CoreSettings(
         database_url=SecretStr(database_url), valkey_url=SecretStr(servers.valkey_url), data_dir=tmp_path / "wump"
     )
 

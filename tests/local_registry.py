@@ -66,8 +66,8 @@ def serve_registry() -> Generator[LocalRegistry]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -69,7 +69,6 @@ async def test_popularity_does_not_show_in_the_cost_of_a_page(settings: CoreSett
 
     package = str(answers._PACKAGE).replace(":purl", "$1")
     hot, small = [(await buffers(connection, package, f"pkg:npm/{name}"))[0] for name in ("hot", "small")]
-    print("PACKAGE", hot, small)
     assert hot <= small * 1.2 + 8
     for sort in answers.SORTS:
         await _compare(connection, sort, keys)
@@ -94,7 +93,7 @@ async def _compare(connection: Any, sort: str, keys: dict[str, int]) -> None:
             # A small table may be read any way; a popular package's page is one range of one index.
             assert name == "small" or '"Index Only Scan"' in text, text
             assert "Seq Scan" not in text, text
-    print(sort, cost)
+
     for hot, small in zip(cost["hot"], cost["small"], strict=True):
         assert hot <= small * 1.2 + 8, (sort, cost)
 

@@ -33,7 +33,7 @@ DEPENDENCY: dict[str, Any] = {"purl": "pkg:npm/b", "name": "b", "scope": "runtim
 )
 def test_a_bad_value_is_refused_by_name_and_not_repeated(field: str, value: Any) -> None:
     with pytest.raises(ValidationError) as caught:
-        PackageRecord(**({"purl": "pkg:npm/a"} | {field: value}))
+        PackageRecord.model_validate({"purl": "pkg:npm/a"} | {field: value})
     assert field in str(caught.value)
     assert "secret" not in str(caught.value)
 
@@ -51,6 +51,6 @@ def test_unknown_is_not_none() -> None:
 
 
 def test_good_values_pass() -> None:
-    assert DependencyRecord(**DEPENDENCY).source == "registry"
+    assert DependencyRecord.model_validate(DEPENDENCY).source == "registry"
     assert FundingLink(url="https://opencollective.com/x").type is None
     assert RepositoryClaim(host="github.com", path="o/n", owner="o").verified is False

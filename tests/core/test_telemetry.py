@@ -26,7 +26,7 @@ except ValueError:
 def test_no_canary_reaches_the_log() -> None:
     result = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in result.stderr.splitlines()]
-    assert [line["event"] for line in lines][0] == "said"
+    assert lines[0]["event"] == "said"
     assert lines[0]["n"] == 1
     assert lines[0]["api_key"] == "[redacted]"
     assert "canary" not in result.stderr

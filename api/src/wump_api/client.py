@@ -42,28 +42,35 @@ class Client:
         document: Document = (await self._send("GET", "/health/jobs")).json()
         return document
 
-    async def rows(self, path: str, **parameters: object) -> AsyncIterator[tuple[Document, Document]]:
-        """All rows of a list, page by page, each with the envelope's `meta`."""
+    async def pages(self, path: str, **parameters: object) -> AsyncIterator[Document]:
+        """All pages of a list, at least one."""
         cursor = None
         while True:
             page = await self.get(path, cursor=cursor, limit=PAGE_ROWS, **parameters)
-            for row in page["data"]:
-                yield row, page["meta"]
+            yield page
             cursor = page["next_cursor"]
             if cursor is None:
                 return
 
+    async def rows(self, path: str, **parameters: object) -> AsyncIterator[Document]:
+        """All rows of a list, page by page."""
+        async for page in self.pages(path, **parameters):
+            for row in page["data"]:
+                yield row
+
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             return await self._http.request(method, path, **options)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise ServerUnavailable(f"{self._http.base_url} does not answer ({type(error).__name__})") from None
 
     def _read(self, response: httpx.Response) -> Document:
         try:
             document: Document = response.json()
         except ValueError:
-            raise ServerUnavailable(f"{self._http.base_url} is no wump API (HTTP {response.status_code})") from None
+            document = {}
+        if not document or not isinstance(document, dict):
+            raise ServerUnavailable(f"{self._http.base_url} is no wump API (HTTP {response.status_code})")
         if response.is_success:
             return document
         message = f"{document.get('detail', response.status_code)}. {document.get('fix', '')}".strip()
@@ -96,9 +103,13 @@ async def ask_in_process(ready: CoreSettings, use: Use[Result]) -> Result:
 
 
 async def _ask_remote(url: str, use: Use[Result]) -> Result:
-    if not url.startswith(("http://", "https://")):
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL:
+        address = httpx.URL()
+    if address.scheme not in ("http", "https") or not address.host:
         raise ConfigurationError(f"--url: {url[:100]!r} is no http or https address")
-    async with httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS) as http:
+    async with httpx.AsyncClient(base_url=address, timeout=_TIMEOUT_SECONDS) as http:
         return await use(Client(http), None)
 
 

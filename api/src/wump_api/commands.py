@@ -108,13 +108,15 @@ def orgs(
 
 
 async def _collect(client: Client, path: str, limit: int, parameters: Document) -> tuple[list[Document], Document]:
-    """So many rows of a list, and its meta; that of an empty list too."""
+    """So many rows of a list (0: all), and the meta of its first page."""
     rows: list[Document] = []
-    async for row, _meta in client.rows(path, **parameters):
-        rows.append(row)
-        if len(rows) == limit:
-            break
-    return rows, (await client.get(path, limit=1, **parameters))["meta"]
+    meta: Document = {}
+    async for page in client.pages(path, **parameters):
+        rows += page["data"]
+        meta = meta or page["meta"]
+        if limit and len(rows) >= limit:
+            return rows[:limit], meta
+    return rows, meta
 
 
 def proof(evidence: Document) -> str:

@@ -101,10 +101,10 @@ async def _collect(client: Client, purls: list[Purl], tracked: Tracked, *, live:
         package = await client.get(path)
         if str(purl) in saved:
             packages.append(package)
-            edges += [row async for row, _ in client.rows(f"{path}/dependencies")]
+            edges += [row async for row in client.rows(f"{path}/dependencies")]
         for reason, count in package["dependents"]["excluded"].items():
             excluded[reason] = excluded.get(reason, 0) + count
-        async for row, _ in client.rows(f"{path}/dependents"):
+        async for row in client.rows(f"{path}/dependents"):
             organizations.append({"package": str(purl)} | row)
     settings = load_api_settings()
     return {
@@ -150,5 +150,5 @@ class _SampleHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+    def log_message(self, *_: object) -> None:
         """Say nothing."""

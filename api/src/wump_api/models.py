@@ -63,9 +63,9 @@ class Package(Model):
 
     id: UUID
     purl: PurlText = Field(examples=["pkg:npm/express"])
-    ecosystem: str
-    name: str
-    url: str = Field(description="Permalink.")
+    ecosystem: str = Field(examples=["npm"])
+    name: str = Field(examples=["express"])
+    url: str = Field(examples=["/api/v1/packages/npm/express"], description="Permalink.")
     tracked: bool
     provider: str | None = Field(description="Who told the facts; null: nobody was asked yet.")
     fetched_at: datetime | None
@@ -85,7 +85,7 @@ class Package(Model):
 class Evidence(Model):
     """The strongest statement that shows the dependency."""
 
-    repository: str
+    repository: str = Field(examples=["https://github.com/expressjs/express"])
     claimed: bool = Field(description="True: that the package stands in this repository is only its own word.")
     source: Literal["registry_version"]
     provider: str
@@ -101,13 +101,19 @@ class DependentOrganization(Model):
     """One row of the answer: an organization that depends on the package."""
 
     id: UUID = Field(description="The organization's id.")
-    host: str
-    login: str
+    host: str = Field(examples=["github.com"])
+    login: str = Field(examples=["expressjs"], description="Case-folded; a nested group path on GitLab.")
     kind: Literal["organization", "user", "unknown"]
-    profile_url: str
-    url: str = Field(description="Permalink: all evidence for this row.")
+    profile_url: str = Field(examples=["https://github.com/expressjs"])
+    url: str = Field(
+        examples=["/api/v1/packages/npm/debug/dependents/evidence?organization=01890a5d-ac96-774b-bcce-b302099a8057"],
+        description="Permalink: all evidence for this row.",
+    )
     repositories: int = Field(description="How many of its repositories depend on the package.")
-    usage: dict[Scope, int] = Field(description="Repositories by scope; a repository may count in several.")
+    usage: dict[Scope, int] = Field(
+        examples=[{"runtime": 3, "development": 1}],
+        description="Repositories by scope; a repository may count in several.",
+    )
     stars: int | None = Field(description="Of those repositories; null: unknown.")
     last_activity_at: datetime | None = Field(description="Null: unknown.")
     first_seen_at: datetime | None
@@ -190,7 +196,7 @@ class Meta(Model):
     package: PurlText
     as_of: datetime | None = Field(description="When the answer last changed or the package was last fetched.")
     total: int | None = Field(description="Exact for the unfiltered list; null where a filter is on.")
-    excluded: Excluded
+    excluded: Excluded = Field(description="Of the package's list of dependents, whatever is listed and filtered here.")
     completeness: list[Completeness]
     sources: list[DataSource]
     hint: str | None = Field(description="What to do where the list is empty.")
@@ -216,9 +222,11 @@ class Execution(Model):
     """One run of a job."""
 
     id: UUID
-    url: str
-    job: str
-    subject: str
+    url: str = Field(
+        examples=["/api/v1/executions/01890a5d-ac96-774b-bcce-b302099a8057"], description="Where to look again."
+    )
+    job: str = Field(examples=["refresh_package"])
+    subject: str = Field(examples=["pkg:npm/express"], description="What it is about.")
     queue: Literal["high", "normal", "low"]
     state: Literal["pending", "running", "completed", "failed", "dead"] = Field(
         description="failed: a retry is due at `due_at`; dead: given up."
@@ -226,7 +234,10 @@ class Execution(Model):
     attempts: int
     lost_leases: int
     records_processed: int | None
-    outcome: dict[str, str | None] | None = Field(description="What it came to: `code` and `message`.")
+    outcome: dict[str, str | None] | None = Field(
+        examples=[{"code": "saved", "provider": "npm", "version": "5.3.0"}],
+        description="What it came to: a `code`, a `message` where there is something to say, and more by code.",
+    )
     created_at: datetime
     due_at: datetime
     started_at: datetime | None
@@ -274,4 +285,4 @@ class JobsHealth(Health):
     running: int
     dead: int
     oldest_due_seconds: float
-    last_finished_at: datetime | None
+    last_finished_at: datetime | None = Field(description="Within the last day; null: nothing finished.")

@@ -57,6 +57,8 @@ def print_table(rows: Iterable[Document], columns: Sequence[tuple[str, str]]) ->
 
 def as_csv(rows: Sequence[Document]) -> str:
     """CSV with a heading; nested values are dotted columns. Cells that a spreadsheet would run are quoted."""
+    if not rows:
+        return ""
     flat = [_flatten(row) for row in rows]
     names = list(dict.fromkeys(name for row in flat for name in row))
     text = io.StringIO()

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from os.path import isfile
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -58,25 +58,23 @@ def read_arguments(arguments: Sequence[str]) -> list[Purl]:
     purls: dict[Purl, None] = {}
     for argument in arguments:
         if argument == "-":
-            found = _read_lines("standard input", sys.stdin.read(MAX_FILE_BYTES))
-        elif Path(argument).is_file():
-            found = _read_lines(argument, _read_file(Path(argument)))
+            found = _read_lines("standard input", sys.stdin.buffer.read(MAX_FILE_BYTES + 1))
+        elif isfile(argument):
+            with open(argument, "rb") as file:
+                found = _read_lines(argument, file.read(MAX_FILE_BYTES + 1))
         else:
             found = [parse_purl(argument)]
         purls.update(dict.fromkeys(found))
     return list(purls)
 
 
-def _read_file(path: Path) -> str:
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise ConfigurationError(f"{path} is larger than {MAX_FILE_BYTES} bytes: split it")
+def _read_lines(name: str, content: bytes) -> list[Purl]:
+    if len(content) > MAX_FILE_BYTES:
+        raise ConfigurationError(f"{name} is larger than {MAX_FILE_BYTES} bytes: split it")
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{path} is no UTF-8 text: expected one package URL a line") from None
-
-
-def _read_lines(name: str, text: str) -> list[Purl]:
+        raise ConfigurationError(f"{name} is no UTF-8 text: expected one package URL a line") from None
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
         entry = line.partition(" #")[0].strip()
