@@ -102,10 +102,13 @@ async def wait(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("fetching packages", total=len(tracked.executions))
-        while tracked.open and time.monotonic() < deadline and not give_up(tracked):
+        turn = 0
+        while (open_ := tracked.open) and time.monotonic() < deadline and not give_up(tracked):
             await asyncio.sleep(_POLL_SECONDS)
-            for item in tracked.open[:_POLLED_AT_ONCE]:
+            # Each gets its turn: some may wait long for a registry while the others end.
+            for item in (open_ * 2)[turn % len(open_) :][: min(_POLLED_AT_ONCE, len(open_))]:
                 tracked.executions[item["subject"]] = await client.get(item["url"])
+            turn += _POLLED_AT_ONCE
             progress.update(task, completed=len(tracked.done))
 
 
