@@ -7,8 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,7 @@ Serving = Callable[..., AbstractAsyncContextManager[Api]]
 
 
 @asynccontextmanager
-async def _serving(settings: CoreSettings, client: tuple[str, int] = ("127.0.0.1", 1)) -> AsyncIterator[Api]:
+async def _serving(settings: CoreSettings, client: tuple[str, int] = ("127.0.0.1", 1)) -> AsyncGenerator[Api]:
     app = make_app(settings, ApiSettings())
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=client)
     async with (
@@ -183,21 +183,21 @@ def serving() -> Serving:
 
 
 @pytest.fixture
-async def api(facts: CoreSettings) -> AsyncIterator[Api]:
+async def api(facts: CoreSettings) -> AsyncGenerator[Api]:
     """A client of an app that knows the saved facts."""
     async with _serving(facts) as client:
         yield client
 
 
 @pytest.fixture
-async def empty_api(settings: CoreSettings) -> AsyncIterator[Api]:
+async def empty_api(settings: CoreSettings) -> AsyncGenerator[Api]:
     """A client of an app on an empty database of the test's own."""
     async with _serving(settings) as client:
         yield client
 
 
 @contextmanager
-def _counting(api: Api) -> Iterator[list[str]]:
+def _counting(api: Api) -> Generator[list[str]]:
     """Collects the statements that reach the database: SQLAlchemy's, and those on the raw connection beneath."""
     statements: list[str] = []
     engine = api.app.state.engine.sync_engine
@@ -216,9 +216,9 @@ def _counting(api: Api) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def counting() -> Callable[[Api], AbstractAsyncContextManager[list[str]]]:
+def counting() -> Callable[[Api], AbstractContextManager[list[str]]]:
     """Counts the statements of requests."""
-    return _counting  # type: ignore[return-value]
+    return _counting
 
 
 @pytest.fixture(scope="session")

@@ -158,6 +158,8 @@ def describe_outcome(execution: Document) -> str:
     text = outcome.get("message") or outcome.get("code") or ""
     if execution["state"] == "completed" and outcome.get("code") == "saved":
         return f"saved {outcome.get('version') or ''}".strip() + (f" ({text})" if outcome.get("message") else "")
+    if outcome.get("code") == "not_found":
+        return f"not found: {text}"
     if execution["state"] == "failed":
         return f"tried again at {execution['due_at']}: {text}"
     return f"{execution['state']}{': ' + text if text else ''}"

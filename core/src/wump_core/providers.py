@@ -36,12 +36,12 @@ from wump_core.registries import find_base_url
 from wump_core.settings import ProviderSettings, describe_settings_error
 
 CALL_DEADLINE_SECONDS = 45.0
-_HTTP_ERRORS: Mapping[int, type[ProviderError]] = {
-    401: CredentialsRejected,
-    403: CredentialsRejected,
-    404: NotFound,
-    410: NotFound,
-    451: NotFound,
+_HTTP_ERRORS: Mapping[int, tuple[type[ProviderError], str]] = {
+    401: (CredentialsRejected, "wants credentials"),
+    403: (CredentialsRejected, "refuses to answer"),
+    404: (NotFound, "has no such package"),
+    410: (NotFound, "has it no more"),
+    451: (NotFound, "may not show it"),
 }
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -294,8 +294,8 @@ def _translate_status(provider: str, response: httpx.Response) -> ProviderError:
         return RateLimited(f"{provider} asks for patience (HTTP 429)", _retry_at(response))
     if status >= 500 or status in (408, 425):
         return Unavailable(f"{provider} fails on its side (HTTP {status})")
-    error = _HTTP_ERRORS.get(status, InvalidResponse)
-    return error(f"{provider} answered HTTP {status}")
+    error, what = _HTTP_ERRORS.get(status, (InvalidResponse, "gave an answer that has no meaning here"))
+    return error(f"{provider} {what} (HTTP {status})")
 
 
 def _retry_at(response: httpx.Response) -> datetime:

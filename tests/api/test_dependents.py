@@ -1,0 +1,190 @@
+"""Dependents: the list, its pages, its filters, and what it says of itself."""
+
+import itertools
+from datetime import datetime
+from typing import Any
+
+import pytest
+from wump_api.models import DependentOrganization, DependentRepository, EvidenceStatement, Page
+
+CORE = "/packages/npm/core/dependents"
+SORTS = ("repositories", "stars", "last_activity")
+
+
+def order(row: DependentOrganization, sort: str) -> Any:
+    """What a sort compares; unknown is least."""
+    if sort == "repositories":
+        return row.repositories
+    if sort == "stars":
+        return -1 if row.stars is None else row.stars
+    return datetime.min if row.last_activity_at is None else row.last_activity_at.replace(tzinfo=None)
+
+
+async def walk(api: Any, path: str, limit: int, **parameters: Any) -> list[Any]:
+    """All pages."""
+    rows: list[Any] = []
+    cursor = None
+    while True:
+        page = await api.page(path, limit=limit, cursor=cursor, **parameters)
+        assert len(page["data"]) <= limit
+        rows += page["data"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return rows
+        assert len(page["data"]) == limit
+
+
+async def test_the_answer_with_its_evidence(api: Any) -> None:
+    document = await api.page(CORE)
+    page = Page[DependentOrganization].model_validate(document)
+    rows = {(row.host, row.login): row for row in page.data}
+    assert len(rows) == len(page.data) == page.meta.total == 29
+    twice = rows["github.com", "org00"]
+    assert (twice.repositories, twice.usage) == (2, {"runtime": 1, "development": 1})
+    nested = rows["gitlab.example", "my.group/sub"]
+    assert nested.profile_url == "https://gitlab.example/my.group/sub"
+    assert nested.evidence.repository == "https://gitlab.example/my.group/sub/nested"
+    assert rows["github.com", "acme"].evidence.version == "=HYPERLINK(1)"
+    assert ("github.com", "own") not in rows
+    assert {url for row in page.data for url in (row.profile_url, row.evidence.repository)} == {
+        url for row in page.data for url in (row.profile_url, row.evidence.repository) if url.startswith("https://")
+    }
+
+
+async def test_the_envelope_says_how_good_the_list_is(api: Any) -> None:
+    meta = (await api.page(CORE))["meta"]
+    assert meta["excluded"] == {"own_organization": 1, "no_owner": 2}
+    assert meta["as_of"]
+    assert meta["hint"] is None
+    assert meta["sources"] == [
+        {"provider": "npm", "title": "npm", "licence": "CC0-1.0", "attribution": "thanks", "terms": None}
+    ]
+    assert {(item["provider"], item["capability"], item["state"]) for item in meta["completeness"]} == {
+        ("npm", "fetch_package", "complete"),
+        ("npm", "fetch_dependents", "not_supported"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "state"),
+    [("ghost", "npm (failed)", "failed"), ("stub", "npm", None), ("late", "npm", "complete")],
+)
+async def test_an_empty_list_says_who_was_asked_and_what_to_do(
+    api: Any, name: str, asked: str, state: str | None
+) -> None:
+    page = await api.page(f"/packages/npm/{name}/dependents")
+    if name == "stub":
+        assert page["data"]
+        return
+    Page[DependentOrganization].model_validate(page)
+    assert page["data"] == []
+    assert f"Asked about it: {asked}." in page["meta"]["hint"]
+    assert "wump track" in page["meta"]["hint"]
+    assert page["meta"]["completeness"][0]["state"] == state
+
+
+async def test_nobody_asked_is_not_nobody_depends(empty_api: Any) -> None:
+    await empty_api.post("/api/v1/packages", json={"purl": "npm:new"})
+    page = await empty_api.page("/packages/npm/new/dependents")
+    assert "Asked about it: nobody yet." in page["meta"]["hint"]
+    assert page["meta"]["as_of"] is None
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("filters", [{}, {"scope": "development"}, {"min_repositories": 2}], ids=str)
+async def test_pages_join_to_the_whole_list_in_order(api: Any, sort: str, filters: dict[str, Any]) -> None:
+    whole = await walk(api, CORE, 100, sort=sort, **filters)
+    rows = [DependentOrganization.model_validate(row) for row in whole]
+    assert all(order(a, sort) >= order(b, sort) for a, b in itertools.pairwise(rows))
+    if not filters and sort != "repositories":
+        assert order(rows[0], sort) > order(rows[-1], sort) == order(rows[-2], sort)
+    for limit in (1, 2, 7, len(whole) - 1, len(whole)):
+        assert await walk(api, CORE, limit, sort=sort, **filters) == whole
+    everything = await walk(api, CORE, 100, sort=sort)
+    assert whole == [
+        row
+        for row in everything
+        if row["usage"].get(filters.get("scope", "any"), "scope" not in filters)
+        and row["repositories"] >= filters.get("min_repositories", 1)
+    ]
+
+
+async def test_a_filtered_total_is_unknown_and_what_is_left_out_is_not(api: Any) -> None:
+    meta = (await api.page(CORE, min_repositories=2))["meta"]
+    assert meta["total"] is None
+    assert meta["excluded"] == {"own_organization": 1, "no_owner": 2}
+
+
+async def test_repositories(api: Any) -> None:
+    whole = Page[DependentRepository].model_validate(await api.page(f"{CORE}/repositories", limit=100))
+    assert len(whole.data) == whole.meta.total == 35
+    assert all(row.excluded is None and row.organization for row in whole.data)
+    for limit in (1, 10, 35):
+        rows = await walk(api, f"{CORE}/repositories", limit)
+        assert [row["id"] for row in rows] == [str(row.id) for row in whole.data]
+
+
+async def test_repositories_that_are_left_out_can_be_listed_too(api: Any) -> None:
+    for include, paths in (
+        (["own_organization"], {"own/inner"}),
+        (["no_owner"], {"pub/thing"}),
+        (["no_owner", "own_organization", "no_owner"], {"own/inner", "pub/thing"}),
+    ):
+        page = Page[DependentRepository].model_validate(
+            await api.page(f"{CORE}/repositories", limit=100, include=include)
+        )
+        assert {row.path for row in page.data if row.excluded} == paths
+        assert len(page.data) == 35 + len(paths)
+        assert page.meta.total is None
+        assert len(await walk(api, f"{CORE}/repositories", 3, include=include)) == 35 + len(paths)
+
+
+@pytest.mark.parametrize(
+    ("organization", "packages"),
+    [
+        ("github.com/org00", {"pkg:npm/d0", "pkg:npm/e0"}),
+        ("GitHub.com/Org00", {"pkg:npm/d0", "pkg:npm/e0"}),
+        ("org00", {"pkg:npm/d0", "pkg:npm/e0"}),
+        ("my.group/sub", {"pkg:npm/nested"}),
+        ("gitlab.example/my.group/sub", {"pkg:npm/nested"}),
+        ("github.com/acme", {"pkg:npm/formula"}),
+        ("own", {"pkg:npm/inner"}),
+        ("github.com/late", {"pkg:npm/late"}),
+    ],
+)
+async def test_evidence_by_login(api: Any, organization: str, packages: set[str]) -> None:
+    page = Page[EvidenceStatement].model_validate(await api.page(f"{CORE}/evidence", organization=organization))
+    assert {row.package for row in page.data} == packages
+    assert {row.excluded for row in page.data} == {"own_organization" if organization == "own" else None}
+
+
+async def test_every_row_links_to_its_evidence(api: Any) -> None:
+    for row in (await api.page(CORE))["data"]:
+        evidence = (await api.get(row["url"])).json()
+        assert row["evidence"]["package"] in {item["package"] for item in evidence["data"]}
+        assert len({item["repository"] for item in evidence["data"]}) == row["repositories"]
+    tool = await walk(api, f"{CORE}/evidence", 1, organization="tools")
+    assert sorted(item["scope"] for item in tool) == ["development", "runtime"]
+
+
+async def test_an_organization_that_is_not_one(api: Any, problem: Any) -> None:
+    path = f"/api/v1{CORE}/evidence"
+    ambiguous = problem(await api.get(path, params={"organization": "acme"}), 409, "ambiguous-organization")
+    assert ambiguous["organizations"] == ["github.com/acme", "gitlab.example/acme"]
+    for name in ("nobody", "github.com/nobody", "a/b/c", "\0", "%", "0" * 32, "'; --", "\u202e"):
+        document = problem(await api.get(path, params={"organization": name}), 404, "unknown-organization")
+        assert document["detail"].startswith("organization: ")
+    nothing = await api.page(f"{CORE}/evidence", organization="github.com/own")
+    assert nothing["data"][0]["excluded"] == "own_organization"
+    none = await api.page("/packages/npm/dependents/dependents/evidence", organization="tools")
+    assert "No statement shows that tools depends on pkg:npm/dependents" in none["meta"]["hint"]
+
+
+async def test_the_number_of_statements_does_not_grow(api: Any, counting: Any) -> None:
+    for path, expected in (("", 2), ("/repositories", 2), ("/evidence?organization=github.com/acme", 3)):
+        counts = []
+        for name in ("core", "dependents"):
+            with counting(api) as statements:
+                await api.page(f"/packages/npm/{name}/dependents{path}")
+            counts.append(len([item for item in statements if item.lstrip().startswith("SELECT")]))
+        assert counts == [expected, expected], path

@@ -1,0 +1,125 @@
+"""Names in paths: raw and percent-encoded, with and without the ecosystem, through a real server's own reading."""
+
+import http.client
+import json
+from typing import Any
+
+import pytest
+
+V1 = "/api/v1/packages/"
+
+
+def ask(server: tuple[str, int], raw_path: bytes | str, method: str = "GET") -> tuple[int, Any, dict[str, str]]:
+    """Exactly these bytes as the request's target."""
+    path = raw_path if isinstance(raw_path, str) else raw_path.decode("latin-1")
+    connection = http.client.HTTPConnection(*server, timeout=20)
+    connection._validate_path = lambda url: None  # type: ignore[attr-defined]
+    connection._encode_request = lambda request: request.encode("latin-1")  # type: ignore[attr-defined]
+    connection.request(method, path, headers={"Host": "127.0.0.1"})
+    response = connection.getresponse()
+    body = response.read()
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    connection.close()
+    return response.status, json.loads(body) if "json" in headers.get("content-type", "") else body, headers
+
+
+@pytest.mark.parametrize(
+    ("path", "purl"),
+    [
+        ("npm/core", "pkg:npm/core"),
+        ("npm/core/", "pkg:npm/core"),
+        ("%6epm/%63ore", "pkg:npm/core"),
+        ("core", "pkg:npm/core"),
+        ("npm/@scope/tool", "pkg:npm/%40scope/tool"),
+        ("npm/%40scope/tool", "pkg:npm/%40scope/tool"),
+        ("npm/@scope%2Ftool", "pkg:npm/%40scope/tool"),
+        ("npm/%40scope%2ftool", "pkg:npm/%40scope/tool"),
+        ("@scope/tool", "pkg:npm/%40scope/tool"),
+        ("%40scope%2Ftool", "pkg:npm/%40scope/tool"),
+        # A reserved last segment that is a package's name.
+        ("npm/dependents", "pkg:npm/dependents"),
+        ("dependents", "pkg:npm/dependents"),
+        ("pypi/same", "pkg:pypi/same"),
+        ("pypi/SAME", "pkg:pypi/same"),
+    ],
+)
+def test_a_package_however_it_is_written(server: tuple[str, int], path: str, purl: str) -> None:
+    status, document, _ = ask(server, V1 + path)
+    assert (status, document.get("purl")) == (200, purl)
+    for tail in ("dependents", "dependents/repositories", "dependencies"):
+        status, document, _ = ask(server, f"{V1}{path.rstrip('/')}/{tail}?limit=1")
+        assert (status, document["meta"]["package"]) == (200, purl)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind", "named"),
+    [
+        ("same/dependents", 409, "ambiguous-package", "npm and of pypi"),
+        ("nothing/dependents", 404, "unknown-package", "'nothing'"),
+        # A known ecosystem as first segment always wins over the short form.
+        ("npm/nothing", 404, "unknown-package", "pkg:npm/nothing"),
+        ("cobol/core", 422, "invalid-purl", "unknown ecosystem 'cobol': wump knows npm, pypi"),
+        ("cobol/core/dependents", 422, "invalid-purl", "unknown ecosystem"),
+        # Reserved last segments win over raw names, and an encoded slash is exact.
+        ("npm/@scope/dependents", 422, "invalid-purl", "'@scope'"),
+        ("npm/@scope%2Fdependents", 404, "unknown-package", "%40scope/dependents"),
+        ("npm/core%2Fdependents", 422, "invalid-purl", "'core/dependents'"),
+        ("npm%2Fcore", 404, "unknown-package", "'npm/core'"),
+        ("npm/a:b", 422, "invalid-purl", "'a:b'"),
+        ("npm/%2540scope%252Ftool", 422, "invalid-purl", "%40scope%2Ftool"),
+        ("npm/%00", 422, "invalid-purl", "\\x00"),
+        ("core%00", 404, "unknown-package", "\\x00"),
+        ("%00/%00/dependents", 422, "invalid-purl", "unknown ecosystem"),
+        ("npm/%ED%A0%80", 422, "invalid-purl", "npm package name"),
+        ("npm/%E2%80%AEx", 422, "invalid-purl", "npm package name"),
+        ("npm/%0D%0ASet-Cookie:%20a=b", 422, "invalid-purl", "\\r\\n"),
+        ("npm/../../../etc/passwd", 422, "invalid-purl", "npm package name"),
+        ("npm/..%2f..%2fpasswd", 422, "invalid-purl", "npm package name"),
+        ("npm/%25_", 422, "invalid-purl", "'%_'"),
+        ("npm/'%20OR%201=1--", 422, "invalid-purl", "npm package name"),
+        ("npm/" + "a" * 300, 422, "invalid-purl", "214 characters"),
+        ("npm/", 404, "http-error", ""),
+        ("npm//dependents", 404, "http-error", ""),
+        ("", 404, "http-error", ""),
+        ("-/core", 200, "", ""),
+    ],
+)
+def test_what_is_no_package_says_so(server: tuple[str, int], path: str, status: int, kind: str, named: str) -> None:
+    got, document, headers = ask(server, V1 + path)
+    assert got == status, document
+    if status != 200:
+        assert document["type"] == f"/problems/{kind}"
+        assert named in document["detail"]
+        assert document["instance"] == V1 + path
+        assert headers["content-type"] == "application/problem+json"
+    assert "set-cookie" not in headers
+
+
+@pytest.mark.parametrize("target", [b"/api/v1/packages/npm/\xff\xfe", b"/api/v1/packages/npm/caf\xc3\xa9", b"/\x80"])
+def test_bytes_that_are_no_address(server: tuple[str, int], target: bytes) -> None:
+    status, _, _ = ask(server, target)
+    assert 400 <= status < 500
+
+
+def test_the_ambiguous_short_form_names_its_choices(server: tuple[str, int]) -> None:
+    _, document, _ = ask(server, f"{V1}same/dependents")
+    assert document["ecosystems"] == ["npm", "pypi"]
+    for ecosystem in document["ecosystems"]:
+        assert ask(server, f"{V1}{ecosystem}/same/dependents")[0] == 200
+
+
+def test_manners(server: tuple[str, int]) -> None:
+    status, body, get_headers = ask(server, f"{V1}npm/core")
+    assert status == 200
+    assert body
+    assert "server" not in get_headers
+    assert get_headers["x-content-type-options"] == "nosniff"
+    status, body, head_headers = ask(server, f"{V1}npm/core", "HEAD")
+    assert status == 200
+    assert {**head_headers, "date": ""} == {**get_headers, "date": ""}
+    for method in ("OPTIONS", "DELETE", "PUT", "POST"):
+        status, document, headers = ask(server, f"{V1}npm/core", method)
+        assert (status, headers["allow"], document["type"]) == (405, "GET", "/problems/http-error")
+    status, _, headers = ask(server, "/health/")
+    assert status == 404
+    assert "location" not in headers
