@@ -202,17 +202,24 @@ def _counting(api: Api) -> Generator[list[str]]:
     statements: list[str] = []
     engine = api.app.state.engine.sync_engine
 
-    def hook(connection: Any) -> None:
-        connection.driver_connection.add_query_logger(lambda query: statements.append(query.query))
+    def on_raw(query: Any) -> None:
+        statements.append(query.query)
 
     def on_checkout(_dbapi: Any, entry: Any, _proxy: Any) -> None:
-        hook(entry.dbapi_connection)
+        entry.dbapi_connection.driver_connection.add_query_logger(on_raw)
 
+    def on_execute(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    # What SQLAlchemy runs is prepared first, and asyncpg logs only what is not: nothing is counted twice.
     event.listen(engine, "checkout", on_checkout)
+    event.listen(engine, "before_cursor_execute", on_execute)
     try:
         yield statements
     finally:
+        statements[:] = [item for item in statements if item not in ("BEGIN;", "COMMIT;", "ROLLBACK;")]
         event.remove(engine, "checkout", on_checkout)
+        event.remove(engine, "before_cursor_execute", on_execute)
 
 
 @pytest.fixture

@@ -65,22 +65,13 @@ async def test_the_envelope_says_how_good_the_list_is(api: Any) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "asked", "state"),
-    [("ghost", "npm (failed)", "failed"), ("stub", "npm", None), ("late", "npm", "complete")],
-)
-async def test_an_empty_list_says_who_was_asked_and_what_to_do(
-    api: Any, name: str, asked: str, state: str | None
-) -> None:
-    page = await api.page(f"/packages/npm/{name}/dependents")
-    if name == "stub":
-        assert page["data"]
-        return
-    Page[DependentOrganization].model_validate(page)
-    assert page["data"] == []
-    assert f"Asked about it: {asked}." in page["meta"]["hint"]
-    assert "wump track" in page["meta"]["hint"]
-    assert page["meta"]["completeness"][0]["state"] == state
+@pytest.mark.parametrize(("name", "asked", "state"), [("ghost", "npm (failed)", "failed"), ("late", "npm", "complete")])
+async def test_an_empty_list_says_who_was_asked_and_what_to_do(api: Any, name: str, asked: str, state: str) -> None:
+    page = Page[DependentOrganization].model_validate(await api.page(f"/packages/npm/{name}/dependents"))
+    assert page.data == []
+    assert f"Asked about it: {asked}." in (page.meta.hint or "")
+    assert "wump track" in (page.meta.hint or "")
+    assert page.meta.completeness[0].state == state
 
 
 async def test_nobody_asked_is_not_nobody_depends(empty_api: Any) -> None:
@@ -186,5 +177,5 @@ async def test_the_number_of_statements_does_not_grow(api: Any, counting: Any) -
         for name in ("core", "dependents"):
             with counting(api) as statements:
                 await api.page(f"/packages/npm/{name}/dependents{path}")
-            counts.append(len([item for item in statements if item.lstrip().startswith("SELECT")]))
+            counts.append(len(statements))
         assert counts == [expected, expected], path

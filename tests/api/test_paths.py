@@ -20,7 +20,7 @@ def ask(server: tuple[str, int], raw_path: bytes | str, method: str = "GET") -> 
     body = response.read()
     headers = {name.lower(): value for name, value in response.getheaders()}
     connection.close()
-    return response.status, json.loads(body) if "json" in headers.get("content-type", "") else body, headers
+    return response.status, json.loads(body) if body and "json" in headers["content-type"] else body, headers
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_package_however_it_is_written(server: tuple[str, int], path: str, pur
         ("npm/%25_", 422, "invalid-purl", "'%_'"),
         ("npm/'%20OR%201=1--", 422, "invalid-purl", "npm package name"),
         ("npm/" + "a" * 300, 422, "invalid-purl", "214 characters"),
-        ("npm/", 404, "http-error", ""),
+        ("npm/", 404, "unknown-package", "'npm'"),
         ("npm//dependents", 404, "http-error", ""),
         ("", 404, "http-error", ""),
         ("-/core", 200, "", ""),

@@ -15,14 +15,22 @@ from wump_worker.resources import Resources, open_resources
 from wump_worker.settings import WorkerSettings
 
 
-@pytest.fixture
-def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalRegistry]:
-    """A registry that the providers ask."""
+@pytest.fixture(scope="session")
+def running_registry() -> Iterator[LocalRegistry]:
+    """One server for all tests."""
     with serve_registry() as running:
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        for name, value in running.environment.items():
-            monkeypatch.setenv(name, value)
         yield running
+
+
+@pytest.fixture
+def registry(running_registry: LocalRegistry, monkeypatch: pytest.MonkeyPatch) -> LocalRegistry:
+    """An empty registry that the providers ask."""
+    running_registry.answers = {}
+    running_registry.requests = []
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name, value in running_registry.environment.items():
+        monkeypatch.setenv(name, value)
+    return running_registry
 
 
 @pytest.fixture
@@ -47,7 +55,8 @@ class Ledger:
     async def get(self, key: int) -> dict[str, Any]:
         """One execution, with `due_in` in seconds."""
         rows = await self.rows(
-            "SELECT *, extract(epoch FROM due_at - now())::float8 AS due_in FROM job_executions WHERE id = :key", key=key
+            "SELECT *, extract(epoch FROM due_at - now())::float8 AS due_in FROM job_executions WHERE id = :key",
+            key=key,
         )
         return rows[0]
 

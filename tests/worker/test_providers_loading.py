@@ -32,9 +32,9 @@ PLUGINS = {
     "silent": "",
     "wrong": "from wump_core import hookimpl\n@hookimpl\ndef describe_provider():\n    return {'title': 'x'}\n",
     "invalid": GOOD.replace('"aggregator"', '"oracle"'),
-    "setting": GOOD.replace(", hookimpl", ", ProviderSettings, hookimpl").replace(
-        "@hookimpl", "class Mine(ProviderSettings):\n    pages: int\n\n@hookimpl", 1
-    ).replace('licence="none"', 'licence="none", settings_class=Mine'),
+    "setting": GOOD.replace(", hookimpl", ", ProviderSettings, hookimpl")
+    .replace("@hookimpl", "class Mine(ProviderSettings):\n    pages: int\n\n@hookimpl", 1)
+    .replace('licence="none"', 'licence="none", settings_class=Mine'),
     "homeless": GOOD.replace('ecosystems=("npm",)', 'ecosystems=("cargo",)'),
 }
 REASONS = {
@@ -165,7 +165,7 @@ def test_registries_come_from_the_configuration_of_npm_and_pip(run: Run, tmp_pat
 
     home = tmp_path / "home"
     (home / ".config" / "pip").mkdir(parents=True)
-    (home / ".npmrc").write_text("; mine\nregistry = \"https://${MIRROR}.example/npm/\"\n//x/:_authToken=geheim\n")
+    (home / ".npmrc").write_text('; mine\nregistry = "https://${MIRROR}.example/npm/"\n//x/:_authToken=geheim\n')
     (home / ".config" / "pip" / "pip.conf").write_text("[global]\nindex-url = https://pip.example/root/simple/\n")
     found = asked(MIRROR="mirror")
     assert found["npm"] == ("https://mirror.example/npm", str(home / ".npmrc"))

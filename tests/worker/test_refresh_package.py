@@ -279,12 +279,15 @@ async def test_a_request_before_a_retry_is_answered_by_that_retry(
     key = await ledger.plan("npm:a")
     async with engine.begin() as connection:
         execution = await schedule.start(connection, key)
-        assert execution is not None
-        await ledger.plan("npm:elsewhere")
+    assert execution is not None
+    await ledger.plan("npm:a")
+    assert (await ledger.get(key))["rerun_requested"]
+    async with engine.begin() as connection:
         await schedule.fail(connection, execution, OSError())
     registry.add_npm("a")
-    await ledger.plan("npm:a")
+    await ledger.make_due()
     await run_execution(resources, key)
+    assert (await ledger.get(key))["state"] == "completed"
     assert await ledger.value("SELECT count(*) FROM job_executions WHERE subject = 'pkg:npm/a'") == 1
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from wump_core.store import dependencies, dependents
-from wump_core.store.dependencies import ALL_PAIRS, derived_dependencies
+from wump_core.store.dependencies import all_derived_dependencies
 from wump_core.store.dependents import ALL_ANSWERS, derived_answers
 
 MAX_FAULTS = 100
@@ -93,7 +93,7 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
         "(package_id, repository_id)",
         "SELECT c.package_id, c.repository_id, CASE WHEN d.package_id IS NULL THEN 'missing'"
         " ELSE 'differs from its statements' END"
-        f" FROM ({derived_dependencies(ALL_PAIRS)}) c LEFT JOIN dependencies d USING (package_id, repository_id)"
+        f" FROM ({all_derived_dependencies()}) c LEFT JOIN dependencies d USING (package_id, repository_id)"
         f" WHERE d.package_id IS NULL OR {_differs('d', 'c', dependencies.VALUE_COLUMNS)}",
     ),
     (
@@ -130,7 +130,7 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
 _REBUILD = (
     "DELETE FROM package_deltas",
     "DELETE FROM package_totals",
-    f"CREATE TEMPORARY TABLE rebuilt_dependencies ON COMMIT DROP AS {derived_dependencies(ALL_PAIRS)}",
+    f"CREATE TEMPORARY TABLE rebuilt_dependencies ON COMMIT DROP AS {all_derived_dependencies()}",
     "DELETE FROM dependencies",
     f"INSERT INTO dependencies (package_id, repository_id, {', '.join(dependencies.VALUE_COLUMNS)})"
     f" SELECT package_id, repository_id, {', '.join(dependencies.VALUE_COLUMNS)} FROM rebuilt_dependencies"

@@ -74,31 +74,51 @@ ALL_PAIRS = (
 )
 
 
-def derived_dependencies(pairs: str) -> str:
-    """The one definition of what a dependency row says, as SQL over a subquery of (package_id, repository_id).
+# The one definition of what a dependency row says of its statements. The strongest is chosen by facts alone, never
+# by keys, so that the order of jobs does not show.
+_SAID = """
+    coalesce(bit_or(s.scope), 0::smallint) AS scopes, coalesce(bool_or(s.direct), false) AS direct,
+    NOT coalesce(bool_or(so.repository_verified), false) AS claimed,
+    (array_agg(s.id ORDER BY so.repository_verified DESC, s.direct DESC, s.scope, x.purl, so.provider, s.field,
+               s.fingerprint) FILTER (WHERE s.id IS NOT NULL))[1] AS statement_id,
+    coalesce(array_agg(DISTINCT so.provider) FILTER (WHERE so.id IS NOT NULL), '{}') AS providers,
+    min(s.first_seen_at) AS first_seen_at"""
+_STATEMENTS = "sources so JOIN packages x ON x.id = so.package_id JOIN statements s ON s.source_id = so.id"
 
-    The strongest statement is chosen by facts alone, never by keys, so that the order of jobs does not show.
-    """
+
+def derived_dependencies(pairs: str) -> str:
+    """What these rows say, as SQL over a subquery of a few (package_id, repository_id): each is looked up."""
+    return _with_exclusion(
+        pairs,
+        f"CROSS JOIN LATERAL (SELECT {_SAID} FROM {_STATEMENTS} WHERE s.removed_at IS NULL"
+        " AND so.repository_id = pair.repository_id AND s.package_id = pair.package_id) said",
+    )
+
+
+def all_derived_dependencies() -> str:
+    """What all rows say, as SQL that reads every statement once."""
+    return _with_exclusion(
+        ALL_PAIRS,
+        f"LEFT JOIN (SELECT s.package_id, so.repository_id, {_SAID} FROM {_STATEMENTS}"
+        " WHERE s.removed_at IS NULL AND so.repository_id IS NOT NULL GROUP BY s.package_id, so.repository_id) found"
+        " ON found.package_id = pair.package_id AND found.repository_id = pair.repository_id"
+        " CROSS JOIN LATERAL (SELECT coalesce(found.scopes, 0::smallint) AS scopes,"
+        " coalesce(found.direct, false) AS direct, coalesce(found.claimed, true) AS claimed, found.statement_id,"
+        " coalesce(found.providers, '{}') AS providers, found.first_seen_at) said",
+    )
+
+
+def _with_exclusion(pairs: str, said: str) -> str:
     return f"""
-    SELECT pair.package_id, pair.repository_id, a.organization_id,
-           coalesce(bit_or(s.scope), 0::smallint) AS scopes,
-           coalesce(bool_or(s.direct), false) AS direct,
-           NOT coalesce(bool_or(so.repository_verified), false) AS claimed,
-           CASE WHEN count(s.id) = 0 THEN NULL
+    SELECT pair.package_id, pair.repository_id, a.organization_id, said.*,
+           CASE WHEN said.statement_id IS NULL THEN NULL
                 WHEN a.organization_id = p.organization_id THEN 'own_organization'
-                WHEN a.organization_id IS NULL THEN 'no_owner' END AS exclusion,
-           (array_agg(s.id ORDER BY so.repository_verified DESC, s.direct DESC, s.scope, x.purl, so.provider,
-                      s.field, s.fingerprint) FILTER (WHERE s.id IS NOT NULL))[1] AS statement_id,
-           coalesce(array_agg(DISTINCT so.provider) FILTER (WHERE so.id IS NOT NULL), '{{}}') AS providers,
-           min(s.first_seen_at) AS first_seen_at
+                WHEN a.organization_id IS NULL THEN 'no_owner' END AS exclusion
       FROM {pairs} pair
       JOIN packages p ON p.id = pair.package_id
       JOIN repositories r ON r.id = pair.repository_id
       LEFT JOIN accounts a ON a.id = r.account_id
-      LEFT JOIN (sources so JOIN packages x ON x.id = so.package_id JOIN statements s ON s.source_id = so.id
-                 AND s.removed_at IS NULL)
-        ON so.repository_id = pair.repository_id AND s.package_id = pair.package_id
-     GROUP BY pair.package_id, pair.repository_id, a.organization_id, p.organization_id"""
+      {said}"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,133 @@
+"""Health, with everything there, and with each server away or frozen: said soon, and the rest works."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+from valkey import Valkey
+from wump_api.models import Health, JobsHealth
+from wump_core.schedule import ALIVE_KEY
+from wump_core.settings import CoreSettings
+
+SOON = 3.0
+
+
+@contextmanager
+def silent_server() -> Iterator[int]:
+    """A port that takes connections and never answers, as a frozen server does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def ask(api: Any, path: str) -> tuple[int, Any]:
+    """Status and document, which must come soon."""
+    before = time.monotonic()
+    response = await api.get(path)
+    assert time.monotonic() - before < SOON, path
+    return response.status_code, response.json()
+
+
+async def test_all_is_well(empty_api: Any, settings: CoreSettings, counting: Any) -> None:
+    with counting(empty_api) as statements:
+        for path in ("/health", "/health/db", "/health/valkey", "/health/redis"):
+            assert await ask(empty_api, path) == (200, {"status": "ok", "detail": None})
+    assert statements == []
+    status, document = await ask(empty_api, "/health/jobs")
+    jobs = JobsHealth.model_validate(document)
+    assert (status, jobs.status, jobs.waiting, jobs.worker_alive) == (200, "ok", 0, False)
+
+
+async def test_work_that_nobody_does_is_unhealthy(empty_api: Any, settings: CoreSettings) -> None:
+    assert settings.valkey_url
+    await empty_api.post("/api/v1/packages", json={"purl": "npm:a"})
+    status, document = await ask(empty_api, "/health/jobs")
+    assert (status, JobsHealth.model_validate(document).waiting) == (503, 1)
+    assert "no scheduler is running" in document["detail"]
+    with Valkey.from_url(settings.valkey_url.get_secret_value()) as valkey:
+        valkey.set(ALIVE_KEY.format(service="scheduler"), 1, ex=60)
+        assert "no worker is running" in (await ask(empty_api, "/health/jobs"))[1]["detail"]
+        valkey.set(ALIVE_KEY.format(service="worker"), 1, ex=60)
+    status, document = await ask(empty_api, "/health/jobs")
+    assert (status, document["scheduler_alive"], document["worker_alive"]) == (200, True, True)
+    async with empty_api.app.state.engine.begin() as connection:
+        await connection.execute(text("UPDATE job_executions SET due_at = now() - interval '3 minutes'"))
+    status, document = await ask(empty_api, "/health/jobs")
+    assert (status, document["detail"]) == (503, "work has been due for 180 s")
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+async def test_without_valkey_only_its_health_suffers(settings: CoreSettings, serving: Any, frozen: bool) -> None:
+    with silent_server() as port:
+        url = SecretStr(f"valkey://127.0.0.1:{port if frozen else closed_port()}/0")
+        async with serving(settings.model_copy(update={"valkey_url": url})) as api:
+            status, document = await ask(api, "/health/valkey")
+            assert (status, Health.model_validate(document).status) == (503, "unavailable")
+            status, document = await ask(api, "/health/jobs")
+            assert (status, document["worker_alive"], document["scheduler_alive"]) == (200, None, None)
+            assert (await api.post("/api/v1/packages", json={"purl": "npm:a"})).status_code == 202
+            for path in ("/health", "/health/db", "/api/v1/packages/npm/a", "/api/v1/packages/a/dependents"):
+                assert (await ask(api, path))[0] == 200
+
+
+@pytest.mark.parametrize("scheme", ["valkey", "redis"])
+async def test_the_name_of_valkeys_host_is_taken_as_it_is(settings: CoreSettings, serving: Any, scheme: str) -> None:
+    url = SecretStr(f"{scheme}://redis.example:7000/2")
+    async with serving(settings.model_copy(update={"valkey_url": url})) as api:
+        options = api.app.state.valkey.connection_pool.connection_kwargs
+        assert (options["host"], options["port"], options["db"]) == ("redis.example", 7000, 2)
+
+
+@pytest.mark.parametrize("damage", ["closed", "silent", "database", "user"])
+async def test_without_the_database_every_answer_says_so(
+    settings: CoreSettings, serving: Any, problem: Any, damage: str
+) -> None:
+    assert settings.database_url
+    url = settings.database_url.get_secret_value()
+    with silent_server() as port:
+        url = {
+            "closed": f"postgresql://wump@127.0.0.1:{closed_port()}/wump",
+            "silent": f"postgresql://wump@127.0.0.1:{port}/wump",
+            "database": url.rpartition("/")[0] + "/nothing",
+            "user": f"postgresql://nobody:wrong@{url.rpartition('@')[2]}" if "@" in url else url + "x",
+        }[damage]
+        async with serving(settings.model_copy(update={"database_url": SecretStr(url)})) as api:
+            assert await ask(api, "/health") == (200, {"status": "ok", "detail": None})
+            assert (await ask(api, "/health/valkey"))[0] == 200
+            for path in ("/health/db", "/health/jobs"):
+                status, document = await ask(api, path)
+                assert (status, Health.model_validate(document).status) == (503, "unavailable")
+            if damage == "silent":
+                return  # Opening a connection is waited for by the driver's own limit, 5 s.
+            for path in ("packages/npm/a", "packages/a/dependents", "providers", f"executions/{'0' * 32}"):
+                response = await api.get(f"/api/v1/{path}")
+                assert "database" in problem(response, 503, "unavailable")["detail"]
+                assert response.headers["retry-after"] == "5"
+            problem(await api.post("/api/v1/packages", json={"purl": "npm:a"}), 503, "unavailable")
+            assert (await api.get("/openapi.json")).status_code == 200
+
+
+async def test_it_recovers_when_the_database_comes_back(empty_api: Any, problem: Any) -> None:
+    """All its connections are cut, as by a restart."""
+    assert (await empty_api.get("/api/v1/providers")).status_code == 200
+    async with empty_api.app.state.engine.connect() as connection:
+        pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        cut = text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> :pid"
+        )
+        async with empty_api.app.state.engine.connect() as other:
+            await other.execute(text("SELECT 1"))
+            await connection.execute(cut, {"pid": pid})
+    statuses = [(await empty_api.get("/api/v1/providers")).status_code for _ in range(4)]
+    assert set(statuses) <= {200, 503}
+    assert statuses[-1] == 200

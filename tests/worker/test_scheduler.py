@@ -1,0 +1,158 @@
+"""The scheduler on real servers: each due row is sent once, and nothing that is lost stays lost."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from dramatiq.brokers.redis import RedisBroker
+from sqlalchemy.ext.asyncio import AsyncEngine
+from worker.conftest import Ledger
+from wump_core import schedule
+from wump_core.errors import LeaseLost, ServerUnavailable
+from wump_core.settings import CoreSettings
+from wump_core.store.executions import QUEUES
+from wump_worker import scheduler
+from wump_worker.broker import make_broker, send
+from wump_worker.scheduler import run_scheduler, tick
+
+
+@pytest.fixture
+def broker(settings: CoreSettings) -> Iterator[RedisBroker]:
+    assert settings.valkey_url is not None
+    broker = make_broker(settings.valkey_url)
+    yield broker
+    broker.close()
+    broker.client.close()
+
+
+def messages(broker: RedisBroker) -> Counter[int]:
+    """How often each execution lies in Valkey."""
+    found: Counter[int] = Counter()
+    for queue in QUEUES:
+        found.update(json.loads(body)["args"][0] for body in broker.client.hvals(f"wump:{queue}.msgs"))
+    return found
+
+
+async def plan_many(ledger: Ledger, count: int) -> None:
+    await ledger.run(
+        "INSERT INTO job_executions (job, subject, queue) SELECT 'refresh_package', 'pkg:npm/p' || n,"
+        " (ARRAY['low', 'normal', 'high'])[1 + n % 3] FROM generate_series(1, :count) n",
+        count=count,
+    )
+
+
+async def test_several_schedulers_send_each_row_once_and_no_more_than_workers_take(
+    engine: AsyncEngine, broker: RedisBroker, ledger: Ledger, settings: CoreSettings
+) -> None:
+    await plan_many(ledger, 3 * schedule.MAX_UNSTARTED)
+    stopping = asyncio.Event()
+    running = [asyncio.create_task(run_scheduler(engine, broker, stopping)) for _ in range(3)]
+    await asyncio.sleep(2)
+    stopping.set()
+    await asyncio.wait_for(asyncio.gather(*running), 5)
+    sent = messages(broker)
+    assert set(sent.values()) == {1}
+    assert len(sent) == schedule.MAX_UNSTARTED
+    rows = await ledger.rows("SELECT queue, count(*) FROM job_executions WHERE sent_at IS NOT NULL GROUP BY 1")
+    assert [tuple(row.values()) for row in rows] == [("high", schedule.MAX_UNSTARTED)], "the urgent ones first"
+    alive = broker.client.ttl(schedule.ALIVE_KEY.format(service="scheduler"))
+    assert 0 < alive <= schedule.ALIVE_SECONDS
+
+
+async def test_two_claims_at_once_stay_within_the_bound(engine: AsyncEngine, ledger: Ledger) -> None:
+    await plan_many(ledger, 3 * schedule.MAX_UNSTARTED)
+
+    async def claim() -> int:
+        async with engine.begin() as connection:
+            return len(await schedule.claim_due(connection))
+
+    for _ in range(5):
+        await asyncio.gather(*(claim() for _ in range(6)))
+    assert await ledger.value("SELECT count(*) FROM job_executions WHERE sent_at IS NOT NULL") == schedule.MAX_UNSTARTED
+
+
+async def test_what_a_flushed_valkey_lost_is_sent_again(
+    engine: AsyncEngine, broker: RedisBroker, ledger: Ledger
+) -> None:
+    assert schedule.RESEND_AFTER_SECONDS <= 10
+    await plan_many(ledger, 5)
+    assert await tick(engine, broker) == 5
+    broker.client.flushall()
+    assert await tick(engine, broker) == 0, "it may still be on its way"
+    await ledger.run("UPDATE job_executions SET sent_at = sent_at - make_interval(secs => 10)")
+    assert await tick(engine, broker) == 5
+    assert set(messages(broker).values()) == {1}
+
+
+async def test_with_no_worker_the_queue_does_not_fill_valkey(
+    engine: AsyncEngine, broker: RedisBroker, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "MAX_MESSAGES", 100)
+    await plan_many(ledger, 60)
+    for _ in range(10):
+        await tick(engine, broker)
+        await ledger.run("UPDATE job_executions SET sent_at = sent_at - make_interval(secs => 10)")
+    assert sum(messages(broker).values()) == 120
+
+
+async def test_the_run_of_a_dead_worker_is_due_again_and_no_longer_its_own(
+    engine: AsyncEngine, broker: RedisBroker, ledger: Ledger
+) -> None:
+    key = await ledger.plan("npm:a")
+    async with engine.begin() as connection:
+        execution = await schedule.start(connection, key)
+    assert execution is not None
+    assert await tick(engine, broker) == 0, "its lease still holds"
+    await ledger.run("UPDATE job_executions SET lease_until = now() - interval '1 second'")
+    assert await tick(engine, broker) == 1
+    row = await ledger.get(key)
+    assert (row["state"], row["lost_leases"], row["attempts"]) == ("pending", 1, 0)
+    async with engine.begin() as connection:
+        assert not await schedule.renew(connection, execution)
+        with pytest.raises(LeaseLost):
+            await schedule.finish(connection, execution, records_processed=1, outcome={})
+        with pytest.raises(LeaseLost):
+            await schedule.fail(connection, execution, ValueError("late"))
+    assert (await ledger.get(key))["state"] == "pending"
+
+
+async def test_a_run_that_loses_worker_after_worker_is_given_up(
+    engine: AsyncEngine, broker: RedisBroker, ledger: Ledger
+) -> None:
+    key = await ledger.plan("npm:poison")
+    for lost in range(1, schedule.MAX_LOST_LEASES + 1):
+        async with engine.begin() as connection:
+            assert await schedule.start(connection, key) is not None
+        await ledger.run("UPDATE job_executions SET lease_until = now() - interval '1 second'")
+        await tick(engine, broker)
+        assert (await ledger.get(key))["lost_leases"] == lost
+    row = await ledger.get(key)
+    assert (row["state"], row["outcome"]["code"]) == ("dead", "lease_lost")
+    assert row["finished_at"] is not None
+    again = await ledger.plan("npm:poison")
+    assert again != key, "tracked again, it starts afresh"
+
+
+async def test_outages_of_either_server_are_waited_out(
+    engine: AsyncEngine, ledger: Ledger, settings: CoreSettings, broker: RedisBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "OUTAGE_PAUSE_SECONDS", 0.2)
+    away = make_broker(type(settings.valkey_url)("valkey://127.0.0.1:1/0"))  # ty: ignore[call-non-callable]
+    await plan_many(ledger, 3)
+    with pytest.raises(ServerUnavailable, match="see WUMP_VALKEY_URL"):
+        await tick(engine, away)
+    with pytest.raises(ServerUnavailable, match="see WUMP_VALKEY_URL"):
+        await asyncio.to_thread(send, away, [type("Due", (), {"id": 1, "queue": "low"})()])
+    stopping = asyncio.Event()
+    running = asyncio.create_task(run_scheduler(engine, broker, stopping))
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    for _ in range(5):
+        await asyncio.sleep(0.3)
+        await ledger.run(cut + " AND datname = current_database()")
+    await asyncio.sleep(1)
+    assert not running.done()
+    stopping.set()
+    await asyncio.wait_for(running, 5)
+    assert set(messages(broker).values()) == {1}
