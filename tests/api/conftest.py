@@ -54,7 +54,8 @@ def record(
         )
         for name, scope in edges
     )
-    return PackageRecord(purl=purl, **({"latest_version": "1.0.0", "repository": claim, "dependencies": needs} | facts))
+    values: dict[str, Any] = {"latest_version": "1.0.0", "repository": claim, "dependencies": needs} | facts
+    return PackageRecord(purl=purl, **values)
 
 
 async def save(engine: AsyncEngine, item: PackageRecord, provider: str = "npm") -> None:
@@ -156,7 +157,7 @@ class Api(httpx.AsyncClient):
 
     async def page(self, path: str, **parameters: Any) -> Any:
         """A document that must be there."""
-        response = await self.get(V1 + path, params={k: v for k, v in parameters.items() if v is not None})
+        response = await self.get(V1 + path, params={k: v for k, v in parameters.items() if v is not None} or None)
         assert response.status_code == 200, response.text
         return response.json()
 

@@ -46,6 +46,6 @@ async def test_an_unknown_run(api: Any, problem: Any) -> None:
     missing = "0" * 8 + "-0000-0000-0000-" + "0" * 12
     document = problem(await api.get(f"/api/v1/executions/{missing}"), 404, "unknown-execution")
     assert missing in document["detail"]
-    for text_ in ("1", "%00", "..%2f", "%E2%80%AE", "x" * 5_000):
+    for text_ in ("1", "%00", "%E2%80%AE", "x" * 5_000):
         document = problem(await api.get(f"/api/v1/executions/{text_}"), 422, "invalid-request")
         assert document["errors"][0]["field"] == "path.id"

@@ -9,12 +9,20 @@ import pytest
 V1 = "/api/v1/packages/"
 
 
+class Connection(http.client.HTTPConnection):
+    """Sends any bytes as the target."""
+
+    def _validate_path(self, url: str) -> None:
+        pass
+
+    def _encode_request(self, request: str) -> bytes:
+        return request.encode("latin-1")
+
+
 def ask(server: tuple[str, int], raw_path: bytes | str, method: str = "GET") -> tuple[int, Any, dict[str, str]]:
-    """Exactly these bytes as the request's target."""
+    """Status, document and headers of the answer to exactly this target."""
     path = raw_path if isinstance(raw_path, str) else raw_path.decode("latin-1")
-    connection = http.client.HTTPConnection(*server, timeout=20)
-    connection._validate_path = lambda url: None  # type: ignore[attr-defined]
-    connection._encode_request = lambda request: request.encode("latin-1")  # type: ignore[attr-defined]
+    connection = Connection(*server, timeout=20)
     connection.request(method, path, headers={"Host": "127.0.0.1"})
     response = connection.getresponse()
     body = response.read()
@@ -99,6 +107,16 @@ def test_what_is_no_package_says_so(server: tuple[str, int], path: str, status: 
 def test_bytes_that_are_no_address(server: tuple[str, int], target: bytes) -> None:
     status, _, _ = ask(server, target)
     assert 400 <= status < 500
+
+
+def test_a_megabyte_of_address(server: tuple[str, int]) -> None:
+    for path in (f"{V1}npm/{'a' * 1_000_000}", f"{V1}npm/core/dependents?cursor={'a' * 1_000_000}"):
+        try:
+            status = ask(server, path)[0]
+        except (http.client.HTTPException, OSError):
+            status = 400  # It hung up in the middle.
+        assert 400 <= status < 500
+    assert ask(server, "/health")[0] == 200
 
 
 def test_the_ambiguous_short_form_names_its_choices(server: tuple[str, int]) -> None:

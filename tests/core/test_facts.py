@@ -254,6 +254,28 @@ async def test_unknown_dependencies_keep_the_old_statements(engine: AsyncEngine)
     assert await read_answer(engine) == before
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["dependencies known", "dependencies unknown"])
+async def test_a_move_and_a_change_of_owner_at_once_are_seen_by_each_other(engine: AsyncEngine, known: bool) -> None:
+    """While `needed` moves to an owner, uncommitted, its dependent moves to the same owner."""
+    await save(engine, package("needed", "old/needed"))
+    await save(engine, package("user", "other/user", ("needed", "runtime")))
+    moved = package("user", "new/user", ("needed", "runtime"))
+    if not known:
+        moved = moved.model_copy(update={"dependencies": None, "dependencies_unknown": "not told"})
+    record = package("needed", "new/needed")
+    async with engine.begin() as connection:
+        ids = await add_packages(connection, [parse_purl("pkg:npm/needed")])
+        assert record.repository
+        repository = await add_repository(connection, record.repository)
+    async with engine.begin() as connection:
+        await save_package(connection, "npm", record, repository, ids)
+        other = asyncio.create_task(save(engine, moved))
+        await asyncio.sleep(0.5)
+    await other
+    assert await _faults(engine) == []
+    assert (await read_answer(engine))["totals"] == {"needed": (0, 0, 1, 0)}
+
+
 @pytest.mark.parametrize(
     ("damage", "table"),
     [

@@ -21,6 +21,7 @@ import httpx
 import pytest
 import structlog
 import typer.main
+import wump_core
 from fastapi.routing import APIRoute
 from packageurl.contrib import purl2url
 from pydantic import BaseModel, SecretStr
@@ -159,6 +160,11 @@ def test_each_record_is_documented(record: type[BaseModel]) -> None:
     assert not [name for name in (record.__name__, *record.model_fields) if not is_named(name, text)]
 
 
+@pytest.mark.parametrize("name", wump_core.__all__)
+def test_all_that_a_plugin_may_import_is_documented(name: str) -> None:
+    assert is_named(name, page("plugins.md"))
+
+
 @pytest.mark.parametrize("kind", list_provider_errors(), ids=lambda kind: kind.__name__)
 def test_each_provider_error_is_documented(kind: type[errors.ProviderError]) -> None:
     assert is_named(kind.__name__, page("plugins.md"))
@@ -199,7 +205,7 @@ def test_each_exit_code_is_documented() -> None:
 @pytest.mark.parametrize(("method", "path"), list_routes())
 def test_each_route_is_documented_with_its_parameters(method: str, path: str) -> None:
     text = page("rest.md")
-    assert is_named(f"{method} {path}", text)
+    assert f"{method} {path}" in list_code(text), "a longer path is another route"
     parameters = api().openapi()["paths"][path][method.lower()].get("parameters", [])
     assert not [
         item["name"] for item in parameters if not re.search(rf"\b{item['name']}\b", "\n".join(list_code(text)))

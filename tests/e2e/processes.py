@@ -13,7 +13,7 @@ import psutil
 from wump_core.settings import CoreSettings
 
 
-def environment_of(settings: CoreSettings | None = None, **variables: str) -> dict[str, str]:
+def environment_of(settings: CoreSettings | None = None, /, **variables: str) -> dict[str, str]:
     """The environment of a process that uses these servers, and asks nobody but the loopback address."""
     environment = dict(os.environ) | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     if settings is not None and settings.database_url is not None and settings.valkey_url is not None:
@@ -22,9 +22,7 @@ def environment_of(settings: CoreSettings | None = None, **variables: str) -> di
     return environment | variables
 
 
-def run_wump(
-    *arguments: str, environment: Mapping[str, str], timeout: float = 90, input: str | None = None
-) -> subprocess.CompletedProcess[str]:
+def run_wump(*arguments: str, environment: Mapping[str, str], timeout: float = 90) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
     return subprocess.run(
         [sys.executable, "-m", "wump_core", *arguments],
@@ -32,7 +30,7 @@ def run_wump(
         capture_output=True,
         text=True,
         timeout=timeout,
-        input=input,
+        check=False,
     )
 
 

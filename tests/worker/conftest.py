@@ -1,6 +1,7 @@
 """What the tests of the worker share: a registry, the worker's resources, and a look at the tables."""
 
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -38,6 +39,18 @@ async def resources(settings: CoreSettings, registry: LocalRegistry) -> AsyncIte
     """What jobs are given."""
     async with open_resources(settings, WorkerSettings(max_body_bytes=200_000)) as opened:
         yield opened
+
+
+class SlowAnswers(dict[str, Any]):
+    """Answers that take their time, as registries do."""
+
+    def __init__(self, answers: dict[str, Any], seconds: float) -> None:
+        super().__init__(answers)
+        self.seconds = seconds
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        time.sleep(self.seconds)
+        return super().get(key, default)
 
 
 class Ledger:

@@ -81,7 +81,7 @@ def upstream() -> Iterator[Upstream]:
         yield server
 
 
-class serve:  # noqa: N801 - reads as the verb that it is
+class serve:
     """Run an upstream while open."""
 
     def __enter__(self) -> Upstream:
@@ -96,7 +96,7 @@ class serve:  # noqa: N801 - reads as the verb that it is
                 except OSError:
                     self.close_connection = True
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -265,6 +265,7 @@ async def test_200_mb_cost_no_more_memory_than_the_limit(upstream: Upstream, mon
         ("gzip", gzip.compress(b"{}") + gzip.compress(b"{}"), "goes on after the end of its compression"),
         ("gzip", gzip.compress(b"{}")[:-8] + b"12345678", "can't be decompressed"),
     ],
+    ids=["brotli", "deflate", "stacked", "cut", "no gzip", "trailing", "two members", "checksum"],
 )
 async def test_other_encodings_are_refused(
     client: httpx.AsyncClient, upstream: Upstream, encoding: str, body: bytes, reason: str

@@ -88,6 +88,7 @@ def run(site: Path, tmp_path: Path) -> Run:
             capture_output=True,
             text=True,
             timeout=60,
+            check=False,
             env=dict(os.environ) | {"PYTHONPATH": str(site), "HOME": str(home)} | environment,
         )
 

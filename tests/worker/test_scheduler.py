@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 from dramatiq.brokers.redis import RedisBroker
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from worker.conftest import Ledger
 from wump_core import schedule
 from wump_core.errors import LeaseLost, ServerUnavailable
 from wump_core.settings import CoreSettings
-from wump_core.store.executions import QUEUES
+from wump_core.store.executions import QUEUES, DueExecution
 from wump_worker import scheduler
 from wump_worker.broker import make_broker, send
 from wump_worker.scheduler import run_scheduler, tick
@@ -44,7 +45,7 @@ async def plan_many(ledger: Ledger, count: int) -> None:
 
 
 async def test_several_schedulers_send_each_row_once_and_no_more_than_workers_take(
-    engine: AsyncEngine, broker: RedisBroker, ledger: Ledger, settings: CoreSettings
+    engine: AsyncEngine, broker: RedisBroker, ledger: Ledger
 ) -> None:
     await plan_many(ledger, 3 * schedule.MAX_UNSTARTED)
     stopping = asyncio.Event()
@@ -136,15 +137,15 @@ async def test_a_run_that_loses_worker_after_worker_is_given_up(
 
 
 async def test_outages_of_either_server_are_waited_out(
-    engine: AsyncEngine, ledger: Ledger, settings: CoreSettings, broker: RedisBroker, monkeypatch: pytest.MonkeyPatch
+    engine: AsyncEngine, ledger: Ledger, broker: RedisBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scheduler, "OUTAGE_PAUSE_SECONDS", 0.2)
-    away = make_broker(type(settings.valkey_url)("valkey://127.0.0.1:1/0"))  # ty: ignore[call-non-callable]
+    away = make_broker(SecretStr("valkey://127.0.0.1:1/0"))
     await plan_many(ledger, 3)
     with pytest.raises(ServerUnavailable, match="see WUMP_VALKEY_URL"):
         await tick(engine, away)
     with pytest.raises(ServerUnavailable, match="see WUMP_VALKEY_URL"):
-        await asyncio.to_thread(send, away, [type("Due", (), {"id": 1, "queue": "low"})()])
+        await asyncio.to_thread(send, away, [DueExecution(1, "low")])
     stopping = asyncio.Event()
     running = asyncio.create_task(run_scheduler(engine, broker, stopping))
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"

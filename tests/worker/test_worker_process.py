@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.processes import environment_of, run_wump, running, wait_until
+from e2e.processes import environment_of, run_wump, running
 from local_registry import LocalRegistry
-from worker.conftest import Ledger
+from worker.conftest import Ledger, SlowAnswers
 from wump_core.settings import CoreSettings
 
 STOP_SECONDS = 24
@@ -45,13 +45,8 @@ def test_it_stops_in_time_though_valkey_does_not_answer(
 async def test_it_ends_what_it_began_before_it_stops(
     settings: CoreSettings, tmp_path: Path, registry: LocalRegistry, ledger: Ledger, number: int
 ) -> None:
-    class Slow(dict[str, object]):
-        def get(self, key: str, default: object = None) -> object:
-            time.sleep(1.5)
-            return super().get(key, default)
-
     registry.add_npm("slow", dependencies={"debug": "1"})
-    registry.answers = Slow(registry.answers)
+    registry.answers = SlowAnswers(registry.answers, 1.5)
     environment = environment_of(settings)
     key = await ledger.plan("npm:slow")
     with (
@@ -97,4 +92,3 @@ def test_a_sigterm_before_it_is_ready_is_no_error(settings: CoreSettings) -> Non
     _, errors = process.communicate(timeout=STOP_SECONDS)
     assert process.returncode in (0, -signal.SIGTERM), errors
     assert b"Traceback" not in errors
-    wait_until(lambda: process.poll() is not None, 1)

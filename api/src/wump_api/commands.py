@@ -1,5 +1,6 @@
 """Commands that ask: `track`, `orgs`, `explain`, `demo`; and `api`, which answers. They all speak REST."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -24,6 +25,13 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 Url = Annotated[str | None, typer.Option("--url", envvar="WUMP_URL", help="Ask the API there instead of in-process.")]
 PurlArgument = Annotated[str, typer.Argument(help="A package URL, or ecosystem:name.", metavar="PURL")]
 Output = Annotated[Format, typer.Option("--format", help="What to print.")]
+
+
+class DemoFormat(StrEnum):
+    """What `wump demo` prints."""
+
+    table = "table"
+    json = "json"
 
 
 @app.command("api", epilog="Example: `WUMP_API_PORT=9000 wump api`")
@@ -82,7 +90,9 @@ def _report(tracked: Tracked, output: Format, *, waited: bool) -> None:
 def orgs(
     purl: PurlArgument,
     sort: Annotated[str, typer.Option(help="repositories, stars or last_activity; descending.")] = "repositories",
-    scope: Annotated[str | None, typer.Option(help="runtime, development, test, build, peer or optional.")] = None,
+    scope: Annotated[
+        str | None, typer.Option(help="runtime, development, test, build, peer, optional or unknown.")
+    ] = None,
     min_repositories: Annotated[int, typer.Option(min=1, help="At least so many dependent repositories.")] = 1,
     limit: Annotated[int, typer.Option(min=0, help="Rows at the most; 0 for all.")] = 50,
     output: Output = Format.table,
@@ -169,12 +179,12 @@ def explain(
 
 @app.command(epilog="Example: `wump demo --format json`")
 def demo(
-    output: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+    output: Annotated[DemoFormat, typer.Option("--format", help="What to print.")] = DemoFormat.table,
 ) -> None:
     """Show the whole way with twenty real packages from npm and PyPI, live where the registries can be reached."""
     configure_logging("error", "console")
     result = demonstration.run(notify=err.print)
-    if output is Format.json:
+    if output is DemoFormat.json:
         print_json(result)
         return
     if not result["live"]:

@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
+from wump_core.embedded import stop_embedded
 from wump_core.errors import Unavailable
 from wump_core.purl import Purl, parse_purl
 from wump_core.servers import open_servers
@@ -45,12 +46,16 @@ def run(notify: Callable[[str], None]) -> Document:
         return result
     with tempfile.TemporaryDirectory(prefix="wump-sample-") as folder, _sample_registry() as environment:
         settings = CoreSettings(database_url=None, valkey_url=None, data_dir=Path(folder))
-        with open_servers(settings, notify=notify) as ready:
-            result = asyncio.run(
-                ask_in_process(
-                    ready, lambda client, _: _demonstrate(client, ready, live=False, environment=environment)
+        try:
+            with open_servers(settings, notify=notify) as ready:
+                result = asyncio.run(
+                    ask_in_process(
+                        ready, lambda client, _: _demonstrate(client, ready, live=False, environment=environment)
+                    )
                 )
-            )
+        finally:
+            # As root, Postgres may keep its data elsewhere, where it would outlive the folder.
+            stop_embedded(settings.data_dir, purge=True)
     if result is None:
         raise Unavailable("the registries can't be reached, and the recorded sample could not be read")
     return result

@@ -186,10 +186,15 @@ def completeness(package: Row) -> list[Document]:
                     entry | {"state": "not_asked", "reason": "the package is not tracked, or not yet fetched"}
                 )
             else:
-                entry |= {"last_ok_at": item["last_ok_at"], "last_attempt_at": item["last_attempt_at"]}
+                entry |= {name: _utc(item[name]) for name in ("last_ok_at", "last_attempt_at")}
                 state = "complete" if item["error"] is None else "failed"
                 entries.append(entry | {"state": state, "reason": item["error"]})
     return entries
+
+
+def _utc(moment: str | None) -> str | None:
+    """A moment that Postgres has written as JSON, as all others are written."""
+    return moment.replace("+00:00", "Z") if moment else None
 
 
 def empty_hint(package: Row) -> str:

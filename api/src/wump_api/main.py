@@ -1,6 +1,7 @@
 """The API process: builds the app from settings and serves it."""
 
 import errno
+import signal
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -121,6 +122,9 @@ def serve(core: CoreSettings, settings: ApiSettings) -> None:
     """
     options: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False}
     config = uvicorn.Config(make_app(core, settings), timeout_graceful_shutdown=15, proxy_headers=False, **options)
+    # uvicorn hands the signal on when it has stopped; that the process was asked to stop is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     with _listen(settings.host, settings.port) as listener:
         uvicorn.Server(config).run(sockets=[listener])
 

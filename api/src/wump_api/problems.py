@@ -34,7 +34,11 @@ PROBLEMS: Mapping[str, tuple[int, str, str]] = {
         "This cursor doesn't belong to this query",
         "Cursors go on with the query that gave them; start again without `cursor`.",
     ),
-    "unknown-package": (404, "wump doesn't know this package", "Track it first: POST /api/v1/packages."),
+    "unknown-package": (
+        404,
+        "wump doesn't know this package",
+        "Track it first: `wump track`, or POST /api/v1/packages.",
+    ),
     "ambiguous-package": (
         409,
         "Several ecosystems have a package of this name",
@@ -70,7 +74,9 @@ class ProblemDetails(BaseModel):
         examples=["pkg:npm/express is not known to wump"],
         description="What is wrong with this request; starts with the parameter's name where one is at fault.",
     )
-    fix: str = Field(examples=["Track it first: POST /api/v1/packages."], description="What to do about it.")
+    fix: str = Field(
+        examples=["Track it first: `wump track`, or POST /api/v1/packages."], description="What to do about it."
+    )
     instance: str = Field(examples=["/api/v1/packages/npm/express"], description="The path as it was asked.")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from enum import StrEnum
 from typing import Annotated, Any
 
 import asyncpg
@@ -21,6 +22,13 @@ from wump_core.telemetry import configure_logging
 
 app = typer.Typer()
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Format(StrEnum):
+    """What to print."""
+
+    table = "table"
+    json = "json"
 
 
 @app.command(epilog="Example: `wump up`")
@@ -56,19 +64,20 @@ def down(
 
 @app.command(epilog="Example: `wump doctor --format json`")
 def doctor(
-    output: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+    output: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.table,
 ) -> None:
     """Say what is configured, reachable, migrated and broken. Starts nothing."""
     settings = load_settings()
     report = asyncio.run(_examine(settings))
-    if output == "json":
+    if output is Format.json:
         typer.echo(json.dumps(report, indent=2, default=str))
     else:
         for part, finding in report.items():
             mark = "ok " if finding["ok"] else "BAD"
             typer.echo(f"{mark}  {part}: {finding['detail']}")
     if not all(finding["ok"] for finding in report.values()):
-        raise typer.Exit(EXIT_UNAVAILABLE if not report["database"]["ok"] else EXIT_NO)
+        servers = report["database"]["ok"] and report["valkey"]["ok"]
+        raise typer.Exit(EXIT_NO if servers else EXIT_UNAVAILABLE)
 
 
 async def _examine(settings: CoreSettings) -> dict[str, dict[str, Any]]:

@@ -34,7 +34,7 @@ class ProviderError(WumpError):
 
 
 class NotFound(ProviderError):
-    """The upstream says there is no such thing: mark it missing and look again rarely."""
+    """The upstream says there is no such thing: mark it missing, and look again when it is tracked again."""
 
     code = "not_found"
 
@@ -56,7 +56,7 @@ class Unavailable(ProviderError):
 
 
 class CredentialsRejected(ProviderError):
-    """The upstream refuses the credentials: pause the provider and tell the operator."""
+    """The upstream refuses us, or our credentials: tried again without using an attempt, given up after a day."""
 
     code = "credentials_rejected"
 

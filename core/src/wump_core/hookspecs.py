@@ -81,8 +81,8 @@ class DataProvider:
         """Read one file that states dependencies. Synchronous and pure.
 
         `path` is relative to the root of its tree, with `/`; `siblings` maps such paths to the contents of
-        other files. What the format wants beside it is returned as `needs`; the caller fetches those files
-        within its caps and calls again.
+        other files. What the format wants beside it is returned as `needs`, so that a caller may fetch those
+        files and call again.
 
         Raises: `InvalidManifest` where nothing of it can be read.
         """

@@ -254,7 +254,9 @@ def _settings(name: str, info: ProviderInfo) -> tuple[ProviderSettings, str]:
         raise ConfigurationError(describe_settings_error(error, prefix)) from None
     if settings.base_url is not None:
         return settings, f"{prefix}BASE_URL"
-    base_url = find_base_url(info.ecosystems[0]) if info.ecosystems else None
+    # Only a registry is what the user's npm or pip settings and the tables name; others must be told.
+    is_registry = info.provider_type == "registry" and info.ecosystems
+    base_url = find_base_url(info.ecosystems[0], setting=f"{prefix}BASE_URL") if is_registry else None
     if base_url is None:
         raise ConfigurationError(f"needs the setting {prefix}BASE_URL")
     return settings.model_copy(update={"base_url": base_url.url}), base_url.origin

@@ -31,8 +31,11 @@ class BaseUrl(NamedTuple):
     origin: str
 
 
-def find_base_url(ecosystem: str) -> BaseUrl | None:
+def find_base_url(ecosystem: str, *, setting: str) -> BaseUrl | None:
     """The registry of an ecosystem, or null where neither configuration nor tables know one.
+
+    Args:
+        setting: Name of the variable that an operator can set instead, for the error.
 
     Raises:
         ConfigurationError: The user's configuration names a registry that wump can't ask.
@@ -44,7 +47,6 @@ def find_base_url(ecosystem: str) -> BaseUrl | None:
         try:
             return BaseUrl(check_base_url(value), origin)
         except ValueError as error:
-            setting = f"WUMP_PROVIDER_{ecosystem.upper()}_BASE_URL"
             raise ConfigurationError(
                 f"the registry in {origin} {error}; set {setting} to one that wump may ask"
             ) from None

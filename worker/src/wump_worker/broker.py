@@ -33,8 +33,8 @@ def make_broker(valkey_url: SecretStr) -> RedisBroker:
     """
     scheme, separator, rest = valkey_url.get_secret_value().partition("://")
     url = scheme.replace("valkey", "redis") + separator + rest
-    # redis-py itself would try ten times, and a frozen Valkey would hold up a stop for minutes.
-    retry = Retry(ConstantBackoff(0.2), retries=1)
+    # By default redis-py tries ten times, timeouts too, and a frozen Valkey would hold up a stop for minutes.
+    retry = Retry(ConstantBackoff(0.2), retries=1, supported_errors=(redis.ConnectionError,))
     try:
         client = redis.Redis.from_url(
             url, socket_timeout=4, socket_connect_timeout=3, health_check_interval=30, retry=retry

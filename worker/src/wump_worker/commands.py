@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import sys
+from enum import StrEnum
 from typing import Annotated, Any
 
 import structlog
@@ -26,6 +27,13 @@ from wump_worker.settings import load_worker_settings
 
 app = typer.Typer()
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Format(StrEnum):
+    """What to print."""
+
+    table = "table"
+    json = "json"
 
 
 def _prepare(service: str) -> CoreSettings:
@@ -55,7 +63,7 @@ def scheduler() -> None:
 
 @app.command(epilog="Example: `wump providers --check`")
 def providers(
-    output: Annotated[str, typer.Option("--format", help="table or json.")] = "table",
+    output: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.table,
     check: Annotated[bool, typer.Option("--check", help="Also ask each upstream whether it answers.")] = False,
 ) -> None:
     """Show the providers: what each can do, where it asks, and why one is broken. Needs no server."""
@@ -69,7 +77,7 @@ def providers(
         row["base_url_from"] = origins.get(row["name"])
         if row["name"] in health:
             row["health"] = health[row["name"]].model_dump()
-    if output == "json":
+    if output is Format.json:
         typer.echo(json.dumps(rows, indent=2))
     else:
         _print_table(rows)
@@ -95,7 +103,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         if "health" in row:
             cells.append(str(row["health"]["detail"] or "ok"))
         table.add_row(*(escape(cell) for cell in cells))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 async def _check_health(loaded: Providers, contact: str) -> dict[str, ProviderHealth]:

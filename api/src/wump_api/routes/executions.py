@@ -1,10 +1,10 @@
 """Executions: how the work that a request started goes."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 from wump_core.store import executions
 
 from wump_api.documents import json_response
@@ -29,7 +29,10 @@ def execution_document(row: Mapping[str, Any]) -> dict[str, Any]:
         503: {"model": ProblemDetails, "description": "The database is away."},
     },
 )
-async def get_execution(id: UUID, connection: Reading) -> Response:  # noqa: A002 - the parameter's public name
+async def get_execution(
+    id: Annotated[UUID, Path(description="As the answer that started it says.")],  # noqa: A002 - its public name
+    connection: Reading,
+) -> Response:
     """One run of a job: its state, and what it came to."""
     row = await executions.get_execution(connection, id)
     if row is None:

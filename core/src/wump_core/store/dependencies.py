@@ -1,7 +1,6 @@
 """Dependencies: which repository uses which package. Derived from statements, one row per pair.
 
-A pair that no statement supports any more keeps its row with no scopes: the row is what concurrent writers
-lock, and what a list of past dependents reads.
+A pair that no statement supports any more keeps its row with no scopes: the row is what concurrent writers lock.
 """
 
 from collections.abc import Collection

@@ -19,7 +19,7 @@ from wump_core.store.base import key_column, metadata, public_id_column, time_co
 STATES = ("pending", "running", "completed", "failed", "dead")
 QUEUES = ("high", "normal", "low")
 _OPEN = "state IN ('pending', 'running', 'failed')"
-_CLAIM_LOCK = 0x77756D70_02
+_CLAIM_LOCK = 0x77756D70_03
 
 job_executions = Table(
     "job_executions",

@@ -115,8 +115,8 @@ async def save_package(
     """Save a package's facts, its statements, and all that is derived from them, in the caller's transaction.
 
     One lock order holds throughout: packages, then dependencies, then answers, each in key order. The package
-    itself is locked for writing and what it depends on for reading: whether a pair is its own organization's
-    depends on both ends, so neither may change unseen while the pair is computed.
+    itself is locked for writing, and what it depends on, or did, for reading: whether a pair is its own
+    organization's depends on both ends, so neither may change unseen while the pair is computed.
 
     Args:
         provider: Name of the provider that told the record.
@@ -125,10 +125,11 @@ async def save_package(
         package_ids: Keys of the package and of all registry packages that the record names.
     """
     package_id = package_ids[record.purl]
-    await _lock_packages(
-        connection, package_id, {package_ids[item.purl] for item in record.dependencies or () if item.purl}
-    )
+    # First alone: whoever holds this changes what the package says, so what it says can be read to know what to lock.
+    await connection.execute(text("SELECT pg_advisory_xact_lock(-CAST(:id AS bigint))"), {"id": package_id})
     stated_before = await list_stated_packages(connection, package_id)
+    named = {package_ids[item.purl] for item in record.dependencies or () if item.purl}
+    await _lock_packages(connection, package_id, stated_before | named)
     owner = await _replace_facts(connection, package_id, provider, record, repository)
     change = SourceChange(frozenset(), revised=False)
     if record.dependencies is not None:

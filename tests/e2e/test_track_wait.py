@@ -1,0 +1,83 @@
+"""`wump track --wait` where nobody works yet: it starts what it needs, and says how it went."""
+
+import asyncio
+import json
+import socket
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+from e2e.processes import environment_of, run_wump
+from local_registry import LocalRegistry
+from wump_core.settings import CoreSettings
+
+
+def services() -> list[int]:
+    """Schedulers and workers that this test's process has started, through others or not."""
+    return [child.pid for child in psutil.Process().children(recursive=True)]
+
+
+def count_packages(settings: CoreSettings) -> int:
+    async def count() -> int:
+        assert settings.database_url is not None
+        connection = await asyncpg.connect(settings.database_url.get_secret_value())
+        number: int = await connection.fetchval("SELECT count(*) FROM packages")
+        await connection.close()
+        return number
+
+    return asyncio.run(count())
+
+
+def test_it_starts_the_services_and_waits_for_both_registries(settings: CoreSettings, registry: LocalRegistry) -> None:
+    registry.add_npm("app", repository="acme/app", dependencies={"lib": "^1"})
+    registry.add_pypi(
+        "tool", "3.0", requires_dist=["click>=8"], project_urls={"Source": "https://github.com/acme/tool"}
+    )
+    environment = environment_of(settings, **registry.environment)
+    before = services()
+    result = run_wump("track", "npm:app", "pypi:Tool", "--wait", "--format", "json", environment=environment)
+    assert result.returncode == 0, result.stderr
+    results = {row["subject"]: row["result"] for row in json.loads(result.stdout)["data"]}
+    assert results == {"pkg:npm/app": "saved 1.0.0", "pkg:pypi/tool": "saved 3.0"}
+    assert services() == before, "what it started, it stopped"
+
+
+def test_a_package_that_no_registry_has_is_exit_code_1(settings: CoreSettings, registry: LocalRegistry) -> None:
+    registry.add_npm("there")
+    environment = environment_of(settings, **registry.environment)
+    result = run_wump("track", "npm:there", "npm:nowhere", "--wait", environment=environment)
+    assert result.returncode == 1, result.stderr
+    assert "HTTP 404" in result.stdout
+    assert "saved 1.0.0" in result.stdout
+
+
+def test_a_registry_that_is_away_is_exit_code_3_with_the_reason(settings: CoreSettings) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        environment = environment_of(settings, WUMP_PROVIDER_NPM_BASE_URL=address, WUMP_PROVIDER_PYPI_BASE_URL=address)
+        result = run_wump("track", "npm:away", "--wait", "--timeout", "12", environment=environment)
+    assert result.returncode == 3, result.stdout + result.stderr
+    assert "npm can't be reached: ConnectError" in result.stdout
+    assert "tried again at" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("# mine\nnpm:good\n\nno ecosystem\npypi:fine\n", "line 4: 'no ecosystem' names no ecosystem"),
+        ("npm:good\npkg:maven/a/b\n", "line 2: unknown ecosystem 'maven'"),
+        ("npm:good\nnpm:" + "x" * 300, "line 2: the package name must have 1 to 214 characters"),
+    ],
+)
+def test_a_bad_line_is_named_and_nothing_is_tracked(
+    settings: CoreSettings, tmp_path: Path, content: str, reason: str
+) -> None:
+    file = tmp_path / "packages.txt"
+    file.write_text(content)
+    environment = environment_of(settings)
+    result = run_wump("track", "npm:first", str(file), environment=environment)
+    assert result.returncode == 2
+    assert f"{file}, {reason}" in result.stderr
+    assert count_packages(settings) == 0
