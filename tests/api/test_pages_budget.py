@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 from wump_core.settings import CoreSettings
-from wump_core.store import answers, make_engine
+from wump_core.store import answers, dependencies, make_engine
 from wump_core.store.audit import rebuild
 
 HOT, SMALL = 10_000, 60
@@ -51,6 +51,11 @@ async def test_popularity_does_not_show_in_the_cost_of_a_page(settings: CoreSett
     connection = await asyncpg.connect(settings.database_url.get_secret_value())
     await connection.execute(_DEPENDENTS)
     await connection.execute("ANALYZE")
+    # Statistics for the planner, as a database that has been in use for a while has them.
+    columns = ", ".join(("package_id", "repository_id", *dependencies.VALUE_COLUMNS))
+    derived = dependencies.derived_dependencies(dependencies.ALL_PAIRS)
+    await connection.execute(f"INSERT INTO dependencies ({columns}) SELECT {columns} FROM ({derived})")
+    await connection.execute("ANALYZE dependencies")
     engine = make_engine(SecretStr(settings.database_url.get_secret_value()), application_name="tests", pool_size=1)
     await rebuild(engine)
     await engine.dispose()

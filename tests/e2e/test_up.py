@@ -1,6 +1,7 @@
 """`wump up` as people run it: one process with its own servers, from the first request to the end."""
 
 import json
+import os
 import signal
 import socket
 import time
@@ -51,10 +52,7 @@ def servers_run(data_dir: Path) -> list[bool]:
     return [bool(description[name]["running"]) for name in ("postgres", "valkey")]  # ty: ignore[not-subscriptable]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_whole_life_of_an_instance(
-    data_dir: Path, free_port: int, registry: LocalRegistry, tmp_path: Path, number: int
-) -> None:
+def test_the_whole_life_of_an_instance(data_dir: Path, free_port: int, registry: LocalRegistry, tmp_path: Path) -> None:
     registry.add_npm("app", repository="acme/app", dependencies={"lib": "^1"})
     registry.add_npm("lib", repository="maker/lib")
     environment = environment_of(WUMP_DATA_DIR=str(data_dir), WUMP_API_PORT=str(free_port), **registry.environment)
@@ -80,7 +78,7 @@ def test_the_whole_life_of_an_instance(
 
         children = up.children()
         assert sorted(command_of(child) for child in children) == ["api", "scheduler", "worker"]
-        assert up.stop(number, STOP_SECONDS) == 0, up.output
+        assert up.stop(signal.SIGTERM, STOP_SECONDS) == 0, up.output
         assert not [child for child in children if child.is_running()]
     assert servers_run(data_dir) == [False, False]
     assert "wump: stopped" in up.output
@@ -94,6 +92,26 @@ def test_the_whole_life_of_an_instance(
     assert purged.returncode == 0, purged.stderr
     assert not (data_dir / "postgres").exists()
     assert not (data_dir / "valkey").exists()
+
+
+@pytest.mark.parametrize("moment", ["while it starts", "while it runs"])
+def test_ctrl_c_reaches_every_process_and_ends_them_cleanly(
+    data_dir: Path, free_port: int, tmp_path: Path, moment: str
+) -> None:
+    """A terminal sends the signal to all processes of its group at once."""
+    environment = environment_of(WUMP_DATA_DIR=str(data_dir), WUMP_API_PORT=str(free_port))
+    with running("up", environment=environment, log=tmp_path / "up") as up, api(free_port) as client:
+        up.wait_for("wump: running api, scheduler, worker")
+        if moment == "while it runs":
+            wait_for_api(up, client)
+            up.wait_for("worker.started")
+        children = up.children()
+        os.killpg(up.process.pid, signal.SIGINT)
+        assert up.process.wait(STOP_SECONDS) == 0, up.output
+        assert not [child for child in children if child.is_running()]
+    assert servers_run(data_dir) == [False, False]
+    if moment == "while it runs":
+        assert "Traceback" not in up.output
 
 
 def test_a_port_that_is_taken_is_named_and_ends_it(data_dir: Path, registry: LocalRegistry, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class SlowAnswers(dict[str, Any]):
         super().__init__(answers)
         self.seconds = seconds
 
-    def get(self, key: str, default: Any = None, /) -> Any:
+    def get(self, key: str, default: Any = None, /) -> Any:  # ty: ignore[incompatible-method-override]
         time.sleep(self.seconds)
         return super().get(key, default)
 

@@ -125,7 +125,7 @@ class ProviderSettings(BaseSettings):
     base_url: str | None = Field(
         default=None,
         max_length=2_000,
-        description="Where the upstream answers. Unset, a registry's is the user's npm or pip setting, else the public one.",
+        description="Where the upstream answers. Unset, for a registry: from npm's or pip's settings, else the tables.",
     )
     hosts: tuple[str, ...] = Field(
         default=(),

@@ -37,7 +37,7 @@ def make_broker(valkey_url: SecretStr) -> RedisBroker:
     retry = Retry(ConstantBackoff(0.2), retries=1, supported_errors=(redis.ConnectionError,))
     try:
         client = redis.Redis.from_url(
-            url, socket_timeout=4, socket_connect_timeout=3, health_check_interval=30, retry=retry
+            url, socket_timeout=2, socket_connect_timeout=2, health_check_interval=30, retry=retry
         )
     except ValueError:
         raise ConfigurationError("WUMP_VALKEY_URL is not a Valkey URL: valkey://host:6379/0") from None

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from wump_core.store import dependencies, dependents
 from wump_core.store.dependencies import all_derived_dependencies
-from wump_core.store.dependents import ALL_ANSWERS, derived_answers
+from wump_core.store.dependents import all_derived_answers
 
 MAX_FAULTS = 100
 
@@ -101,7 +101,7 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
         "(package_id, organization_id)",
         "SELECT c.package_id, c.organization_id, CASE WHEN a.package_id IS NULL THEN 'missing'"
         " ELSE 'differs from its dependencies' END"
-        f" FROM ({derived_answers(ALL_ANSWERS)}) c"
+        f" FROM ({all_derived_answers()}) c"
         " LEFT JOIN package_organizations a USING (package_id, organization_id)"
         f" WHERE a.package_id IS NULL OR {_differs('a', 'c', dependents.VALUE_COLUMNS)}",
     ),
@@ -135,7 +135,7 @@ _REBUILD = (
     f"INSERT INTO dependencies (package_id, repository_id, {', '.join(dependencies.VALUE_COLUMNS)})"
     f" SELECT package_id, repository_id, {', '.join(dependencies.VALUE_COLUMNS)} FROM rebuilt_dependencies"
     " ORDER BY package_id, repository_id",
-    f"CREATE TEMPORARY TABLE rebuilt_answers ON COMMIT DROP AS {derived_answers(ALL_ANSWERS)}",
+    f"CREATE TEMPORARY TABLE rebuilt_answers ON COMMIT DROP AS {all_derived_answers()}",
     "DELETE FROM package_organizations",
     # Written in the order of the default page, so that a page lies together on disk too.
     f"INSERT INTO package_organizations (package_id, organization_id, {', '.join(dependents.VALUE_COLUMNS)})"

@@ -109,38 +109,57 @@ _EVIDENCE = f"""jsonb_build_object(
     'repository', 'https://' || r.host || '/' || r.path, 'claimed', d.claimed, 'source', so.kind,
     'provider', so.provider, 'package', x.purl, 'version', left(so.revision, 64), 'field', left(s.field, 64),
     'scope', {_SCOPE_NAME}, 'requirement', left(s.requirement, 120), 'line', s.line)"""
-
-
-def derived_answers(answers: str) -> str:
-    """The one definition of what a row of the answer says, as SQL over (package_id, organization_id)."""
-    scopes = ", ".join(
+_COUNTS = ("repositories", *SCOPE_COLUMNS.values())
+# The one definition of what a row of the answer counts. The strongest repository is chosen by facts, never by keys.
+_COUNTED = (
+    "count(*)::int AS repositories, "
+    + ", ".join(
         f"count(*) FILTER (WHERE d.scopes & {bit} <> 0)::int AS {SCOPE_COLUMNS[scope]}"
         for scope, bit in SCOPE_BITS.items()
     )
+    + """, sum(r.stars)::bigint AS stars, max(r.pushed_at) AS last_activity_at, min(d.first_seen_at) AS first_seen_at,
+    string_agg(DISTINCT array_to_string(d.providers, ','), ',') AS provider_names,
+    (array_agg(d.repository_id ORDER BY r.stars DESC NULLS LAST, d.claimed, d.direct DESC, r.host, r.path))[1]
+      AS strongest
+    FROM dependencies d JOIN repositories r ON r.id = d.repository_id
+    WHERE d.exclusion IS NULL AND d.scopes <> 0"""
+)
+
+
+def derived_answers(answers: str) -> str:
+    """What these rows say, as SQL over a subquery of a few (package_id, organization_id): each is looked up."""
+    return _with_evidence(
+        answers,
+        f"CROSS JOIN LATERAL (SELECT {_COUNTED} AND d.package_id = answer.package_id"
+        " AND d.organization_id = answer.organization_id) counted",
+    )
+
+
+def all_derived_answers() -> str:
+    """What all rows say, as SQL that reads every dependency once."""
+    return _with_evidence(
+        ALL_ANSWERS,
+        f"LEFT JOIN (SELECT d.package_id, d.organization_id, {_COUNTED} AND d.organization_id IS NOT NULL"
+        " GROUP BY d.package_id, d.organization_id) counted"
+        " ON counted.package_id = answer.package_id AND counted.organization_id = answer.organization_id",
+    )
+
+
+def _with_evidence(answers: str, counted: str) -> str:
+    counts = ", ".join(f"coalesce(counted.{name}, 0) AS {name}" for name in _COUNTS)
     return f"""
     SELECT answer.package_id, answer.organization_id, o.public_id AS organization_public_id, o.host, o.login, o.kind,
-           counts.*, told.providers, strongest.evidence
+           {counts}, counted.stars, counted.last_activity_at, counted.first_seen_at,
+           ARRAY(SELECT DISTINCT name FROM unnest(string_to_array(counted.provider_names, ',')) name ORDER BY name)
+             AS providers,
+           CASE WHEN s.id IS NOT NULL THEN {_EVIDENCE} END AS evidence
       FROM {answers} answer
       JOIN organizations o ON o.id = answer.organization_id
-      CROSS JOIN LATERAL (
-        SELECT count(*)::int AS repositories, {scopes}, sum(r.stars)::bigint AS stars,
-               max(r.pushed_at) AS last_activity_at, min(d.first_seen_at) AS first_seen_at
-          FROM dependencies d JOIN repositories r ON r.id = d.repository_id
-         WHERE d.package_id = answer.package_id AND d.organization_id = answer.organization_id
-           AND d.exclusion IS NULL AND d.scopes <> 0) counts
-      CROSS JOIN LATERAL (
-        SELECT coalesce(array_agg(DISTINCT provider), '{{}}') AS providers
-          FROM dependencies d CROSS JOIN unnest(d.providers) provider
-         WHERE d.package_id = answer.package_id AND d.organization_id = answer.organization_id
-           AND d.exclusion IS NULL AND d.scopes <> 0) told
-      LEFT JOIN LATERAL (
-        SELECT {_EVIDENCE} AS evidence
-          FROM dependencies d JOIN repositories r ON r.id = d.repository_id
-          JOIN statements s ON s.id = d.statement_id JOIN sources so ON so.id = s.source_id
-          JOIN packages x ON x.id = so.package_id
-         WHERE d.package_id = answer.package_id AND d.organization_id = answer.organization_id
-           AND d.exclusion IS NULL AND d.scopes <> 0
-         ORDER BY r.stars DESC NULLS LAST, d.claimed, d.direct DESC, r.host, r.path LIMIT 1) strongest ON true"""
+      {counted}
+      LEFT JOIN (dependencies d JOIN repositories r ON r.id = d.repository_id
+                 JOIN statements s ON s.id = d.statement_id JOIN sources so ON so.id = s.source_id
+                 JOIN packages x ON x.id = so.package_id)
+        ON d.package_id = answer.package_id AND d.repository_id = counted.strongest"""
 
 
 @dataclass(frozen=True, slots=True)
