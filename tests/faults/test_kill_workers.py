@@ -42,7 +42,7 @@ SEED = int(os.environ.get("WUMP_TEST_KILL_SEED", "0")) or secrets.randbelow(10**
 WORKERS = 3
 THREADS = 4
 KILLS = max(5, PACKAGES // 50)
-ANSWER_SECONDS = 0.02 if PACKAGES > 500 else 0.1
+ANSWER_SECONDS = 0.02 if PACKAGES > 500 else 0.06
 
 # Everything that is a fact or follows from facts, by natural keys: keys and times depend on the order of jobs.
 FACTS = {

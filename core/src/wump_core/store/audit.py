@@ -135,6 +135,8 @@ _REBUILD = (
     f"INSERT INTO dependencies (package_id, repository_id, {', '.join(dependencies.VALUE_COLUMNS)})"
     f" SELECT package_id, repository_id, {', '.join(dependencies.VALUE_COLUMNS)} FROM rebuilt_dependencies"
     " ORDER BY package_id, repository_id",
+    # What comes next joins the new rows; without statistics it would look each of them up.
+    "ANALYZE dependencies",
     f"CREATE TEMPORARY TABLE rebuilt_answers ON COMMIT DROP AS {all_derived_answers()}",
     "DELETE FROM package_organizations",
     # Written in the order of the default page, so that a page lies together on disk too.

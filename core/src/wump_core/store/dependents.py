@@ -47,6 +47,17 @@ def _page_index(name: str, rank: str) -> Index:
     )
 
 
+def _scope_index(scope: str, column: str) -> Index:
+    """Narrow, since few rows are in it: a scope that hardly anyone uses must not be searched for among all."""
+    return Index(
+        f"ix_package_organizations_{scope}",
+        "package_id",
+        "repositories",
+        "organization_id",
+        postgresql_where=text(f"{column} > 0"),
+    )
+
+
 package_organizations = Table(
     "package_organizations",
     metadata,
@@ -67,6 +78,7 @@ package_organizations = Table(
     _page_index("repositories", "repositories"),
     _page_index("stars", STARS_RANK),
     _page_index("last_activity", ACTIVITY_RANK),
+    *(_scope_index(scope, column) for scope, column in SCOPE_COLUMNS.items()),
 )
 
 _TOTALS = ("organizations", "repositories", "own_organization", "no_owner")

@@ -233,6 +233,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("package_id", "organization_id", name=op.f("pk_package_organizations")),
     )
     op.create_index(
+        "ix_package_organizations_build",
+        "package_organizations",
+        ["package_id", "repositories", "organization_id"],
+        unique=False,
+        postgresql_where=sa.text("build_repositories > 0"),
+    )
+    op.create_index(
         "ix_package_organizations_by_last_activity",
         "package_organizations",
         ["package_id", sa.literal_column("coalesce(last_activity_at, '-infinity'::timestamptz)"), "organization_id"],
@@ -308,6 +315,48 @@ def upgrade() -> None:
             "evidence",
         ],
         postgresql_where=sa.text("repositories > 0"),
+    )
+    op.create_index(
+        "ix_package_organizations_development",
+        "package_organizations",
+        ["package_id", "repositories", "organization_id"],
+        unique=False,
+        postgresql_where=sa.text("development_repositories > 0"),
+    )
+    op.create_index(
+        "ix_package_organizations_optional",
+        "package_organizations",
+        ["package_id", "repositories", "organization_id"],
+        unique=False,
+        postgresql_where=sa.text("optional_repositories > 0"),
+    )
+    op.create_index(
+        "ix_package_organizations_peer",
+        "package_organizations",
+        ["package_id", "repositories", "organization_id"],
+        unique=False,
+        postgresql_where=sa.text("peer_repositories > 0"),
+    )
+    op.create_index(
+        "ix_package_organizations_runtime",
+        "package_organizations",
+        ["package_id", "repositories", "organization_id"],
+        unique=False,
+        postgresql_where=sa.text("runtime_repositories > 0"),
+    )
+    op.create_index(
+        "ix_package_organizations_test",
+        "package_organizations",
+        ["package_id", "repositories", "organization_id"],
+        unique=False,
+        postgresql_where=sa.text("test_repositories > 0"),
+    )
+    op.create_index(
+        "ix_package_organizations_unknown",
+        "package_organizations",
+        ["package_id", "repositories", "organization_id"],
+        unique=False,
+        postgresql_where=sa.text("unknown_repositories > 0"),
     )
     op.create_table(
         "package_totals",
