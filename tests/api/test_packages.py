@@ -161,3 +161,9 @@ async def test_a_web_page_elsewhere_can_not_track_without_asking_first(empty_api
     assert preflight.status_code == 405
     assert "access-control-allow-origin" not in preflight.headers
     assert await written(empty_api) == 0
+
+
+async def test_a_body_of_more_than_it_could_ever_need_is_refused(settings: CoreSettings, serving: Any) -> None:
+    async with serving(settings) as api:
+        response = await api.post("/api/v1/packages", json={"purl": "a" * 3_000_000})
+    assert response.status_code == 413

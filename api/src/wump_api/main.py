@@ -23,6 +23,7 @@ from wump_api.routes import dependents, executions, health, packages, providers
 from wump_api.settings import ApiSettings
 from wump_api.web import install_pages
 
+MAX_BODY_BYTES = 2 * 1024 * 1024
 _DESCRIPTION = """
 Which organizations depend on a package, with the evidence for each, from what registries say.
 
@@ -88,6 +89,7 @@ def make_app(core: CoreSettings, settings: ApiSettings) -> FastAPI:
         summary="Who is using my package?",
         description=_DESCRIPTION,
         version=version("wump-api"),
+        max_body_size=MAX_BODY_BYTES,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
