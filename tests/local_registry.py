@@ -70,7 +70,7 @@ def serve_registry() -> Generator[LocalRegistry]:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     registry.address = f"http://127.0.0.1:{server.server_address[1]}"
     try:

@@ -3,6 +3,7 @@
 import errno
 import signal
 import socket
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -124,9 +125,10 @@ def serve(core: CoreSettings, settings: ApiSettings) -> None:
     """
     options: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False}
     config = uvicorn.Config(make_app(core, settings), timeout_graceful_shutdown=15, proxy_headers=False, **options)
-    # uvicorn hands the signal on when it has stopped; that the process was asked to stop is no failure.
+    # uvicorn hands a signal on once it has stopped, and takes none before it runs. Being asked to stop is no failure,
+    # and what the caller has opened must be closed.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda *_: sys.exit(0))
     with _listen(settings.host, settings.port) as listener:
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -127,7 +127,7 @@ async def _examine_database(settings: CoreSettings) -> dict[str, Any]:
 def _examine_valkey(settings: CoreSettings) -> dict[str, Any]:
     if settings.valkey_url is None:
         return _finding(False, "WUMP_VALKEY_URL is not set: set both URLs, or neither")
-    url = settings.valkey_url.get_secret_value().replace("redis", "valkey", 1)
+    url = settings.valkey_url.get_secret_value()
     try:
         with Valkey.from_url(url, socket_timeout=3, socket_connect_timeout=3) as client:
             info: dict[str, Any] = client.info("server")
