@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
+from starlette.types import ASGIApp, Message, Scope
 from wump_core.errors import ConfigurationError, ServerUnavailable, WumpError
 from wump_core.purl import Purl
 from wump_core.servers import open_servers
@@ -19,6 +20,7 @@ Result = TypeVar("Result")
 Document = dict[str, Any]
 PAGE_ROWS = 100
 _TIMEOUT_SECONDS = 30.0
+_CHUNK_SECONDS = 60.0
 _USED_WRONGLY = (409, 422)
 
 
@@ -57,6 +59,25 @@ class Client:
         async for page in self.pages(path, **parameters):
             for row in page["data"]:
                 yield row
+
+    async def stream(self, path: str, media_type: str, **parameters: object) -> AsyncGenerator[bytes]:
+        """The bytes of an answer as they come. Raises like `get`; also where the answer breaks off."""
+        wanted = {name: value for name, value in parameters.items() if value is not None}
+        timeout = httpx.Timeout(_TIMEOUT_SECONDS, read=_CHUNK_SECONDS)
+        begun = False
+        try:
+            async with self._http.stream("GET", path, params=wanted, timeout=timeout) as response:
+                found = response.headers.get("content-type", "").partition(";")[0]
+                if not response.is_success or found != media_type:
+                    await response.aread()
+                    self._read(response)
+                    raise ServerUnavailable(f"{self._http.base_url} can't export: its wump is too old")
+                async for chunk in response.aiter_bytes():
+                    begun = True
+                    yield chunk
+        except httpx.RequestError as error:
+            said = "broke off: what came is not all" if begun else "does not answer"
+            raise ServerUnavailable(f"{self._http.base_url} {said} ({type(error).__name__})") from None
 
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
@@ -116,9 +137,79 @@ async def _ask_remote(url: str, use: Use[Result]) -> Result:
 @asynccontextmanager
 async def _in_process(ready: CoreSettings) -> AsyncGenerator[Client]:
     app = make_app(ready, load_api_settings())
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    transport = _AppTransport(app)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=_TIMEOUT_SECONDS) as http,
     ):
         yield Client(http)
+
+
+class _AppTransport(httpx.AsyncBaseTransport):
+    """Asks an app of this process and passes its answer on as it comes; httpx's own keeps all of it first."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": request.method,
+            "scheme": request.url.scheme,
+            "path": request.url.path,
+            "raw_path": request.url.raw_path.partition(b"?")[0],
+            "query_string": request.url.query,
+            "root_path": "",
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+            "server": (request.url.host, request.url.port),
+            "client": ("127.0.0.1", 0),
+        }
+        answer = _Answer(self._app, scope, await request.aread())
+        start = await answer.next()
+        return httpx.Response(start["status"], headers=start["headers"], stream=answer)
+
+
+class _Answer(httpx.AsyncByteStream):
+    """The body of an app's answer. The app waits until a part was taken before it makes the next one."""
+
+    def __init__(self, app: ASGIApp, scope: Scope, body: bytes) -> None:
+        self._asked: list[bytes] = [body]
+        self._messages: asyncio.Queue[Message] = asyncio.Queue(maxsize=1)
+        self._complete = False
+        self._ended = asyncio.Event()
+        self._running = asyncio.create_task(self._run(app, scope))
+
+    async def _run(self, app: ASGIApp, scope: Scope) -> None:
+        await app(scope, self._receive, self._messages.put)
+
+    async def _receive(self) -> Message:
+        if self._asked:
+            return {"type": "http.request", "body": self._asked.pop(), "more_body": False}
+        await self._ended.wait()
+        return {"type": "http.disconnect"}
+
+    async def next(self) -> Message:
+        """What the app says next. Raises where it ends without having said all."""
+        getting = asyncio.create_task(self._messages.get())
+        await asyncio.wait((getting, self._running), return_when=asyncio.FIRST_COMPLETED)
+        if not getting.done() and self._messages.empty():
+            getting.cancel()
+            raise httpx.RemoteProtocolError("the answer broke off")
+        return await getting
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while not self._complete:
+            message = await self.next()
+            self._complete = not message.get("more_body", False)
+            if message.get("body"):
+                yield message["body"]
+
+    async def aclose(self) -> None:
+        self._ended.set()
+        if not self._complete:
+            self._running.cancel()
+        # The app has logged what went wrong in it.
+        with suppress(Exception, asyncio.CancelledError):
+            await self._running

@@ -1,5 +1,6 @@
-"""Commands that ask: `track`, `orgs`, `explain`, `demo`; and `api`, which answers. They all speak REST."""
+"""Commands that ask: `track`, `orgs`, `export`, `explain`, `demo`; and `api`, which answers. They all speak REST."""
 
+from contextlib import aclosing
 from enum import StrEnum
 from typing import Annotated
 
@@ -14,8 +15,9 @@ from wump_core.telemetry import configure_logging, configure_tracing
 
 from wump_api import demo as demonstration
 from wump_api.client import Client, ask, package_path
+from wump_api.documents import DEPENDENT_COLUMNS
 from wump_api.main import serve
-from wump_api.output import Document, Format, print_json, print_rows, print_table
+from wump_api.output import Document, Format, print_json, print_rows, print_table, writing_to
 from wump_api.settings import load_api_settings
 from wump_api.tracking import Tracked, describe_outcome, read_arguments, somebody_working, track, wait
 
@@ -25,6 +27,18 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 Url = Annotated[str | None, typer.Option("--url", envvar="WUMP_URL", help="Ask the API there instead of in-process.")]
 PurlArgument = Annotated[str, typer.Argument(help="A package URL, or ecosystem:name.", metavar="PURL")]
 Output = Annotated[Format, typer.Option("--format", help="What to print.")]
+
+
+Sort = Annotated[str, typer.Option(help="repositories, stars or last_activity; descending.")]
+Scope = Annotated[str | None, typer.Option(help="runtime, development, test, build, peer, optional or unknown.")]
+MinRepositories = Annotated[int, typer.Option(min=1, help="At least so many dependent repositories.")]
+
+
+class ExportFormat(StrEnum):
+    """What `wump export` writes."""
+
+    ndjson = "ndjson"
+    csv = "csv"
 
 
 class DemoFormat(StrEnum):
@@ -89,11 +103,9 @@ def _report(tracked: Tracked, output: Format, *, waited: bool) -> None:
 @app.command(epilog="Example: `wump orgs npm:express --scope runtime --format csv`")
 def orgs(
     purl: PurlArgument,
-    sort: Annotated[str, typer.Option(help="repositories, stars or last_activity; descending.")] = "repositories",
-    scope: Annotated[
-        str | None, typer.Option(help="runtime, development, test, build, peer, optional or unknown.")
-    ] = None,
-    min_repositories: Annotated[int, typer.Option(min=1, help="At least so many dependent repositories.")] = 1,
+    sort: Sort = "repositories",
+    scope: Scope = None,
+    min_repositories: MinRepositories = 1,
     limit: Annotated[int, typer.Option(min=0, help="Rows at the most; 0 for all.")] = 50,
     output: Output = Format.table,
     url: Url = None,
@@ -113,8 +125,44 @@ def orgs(
     if output is Format.table:
         rows = [row | {"proof": proof(row["evidence"])} for row in rows]
     if rows or output is not Format.table:
-        print_rows(rows, meta, output, columns=columns)
+        print_rows(rows, meta, output, columns=columns, csv_columns=DEPENDENT_COLUMNS)
     _print_left_out(package, meta)
+
+
+@app.command(epilog="Example: `wump export npm:express --format csv --output dependents.csv`")
+def export(
+    purl: PurlArgument,
+    sort: Sort = "repositories",
+    scope: Scope = None,
+    min_repositories: MinRepositories = 1,
+    output: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.ndjson,
+    file: Annotated[
+        str | None, typer.Option("--output", help="Write to this file, which appears when all is there.")
+    ] = None,
+    url: Url = None,
+) -> None:
+    """Write all organizations that depend on a package, however many, as they are at one moment.
+
+    Exit code 3: the export broke off; what was written to standard output by then is not all.
+    """
+    package = parse_purl(purl)
+    path = f"{package_path(package)}/dependents"
+    parameters: Document = {"sort": sort, "scope": scope, "min_repositories": min_repositories}
+    media_type = {"ndjson": "application/x-ndjson", "csv": "text/csv"}[output]
+
+    async def run(client: Client, _: CoreSettings | None) -> Document:
+        meta: Document = (await client.get(path, limit=1, **parameters))["meta"]
+        async with aclosing(client.stream(path, media_type, format=output.value, **parameters)) as chunks:
+            async for chunk in chunks:
+                sink.write(chunk)
+                sink.flush()
+        return meta
+
+    meta: Document | None = None
+    with writing_to(file) as sink:
+        meta = ask(url, run)
+    if meta is not None:
+        _print_left_out(package, meta)
 
 
 async def _collect(client: Client, path: str, limit: int, parameters: Document) -> tuple[list[Document], Document]:

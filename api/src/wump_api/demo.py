@@ -45,7 +45,7 @@ def run(notify: Callable[[str], None]) -> Document:
     if result is not None:
         return result
     with tempfile.TemporaryDirectory(prefix="wump-sample-") as folder, _sample_registry() as environment:
-        settings = CoreSettings(database_url=None, valkey_url=None, data_dir=Path(folder))
+        settings = CoreSettings(database_url=None, read_database_url=None, valkey_url=None, data_dir=Path(folder))
         try:
             with open_servers(settings, notify=notify) as ready:
                 result = asyncio.run(

@@ -1,6 +1,8 @@
 """Rows as the answers show them: plain dictionaries, encoded once by msgspec."""
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -16,12 +18,49 @@ _STATEMENT_FIELDS = (
     *("package", "version", "optional", "direct", "requirement", "resolved_version", "alias", "groups", "marker"),
     *("field", "line", "provider", "source", "first_seen_at", "checked_at"),
 )
+DEPENDENT_COLUMNS = (
+    *("id", "host", "login", "kind", "profile_url", "url", "repositories", *(f"usage.{scope}" for scope in SCOPE_BITS)),
+    *("stars", "last_activity_at", "first_seen_at", "providers", "evidence.repository", "evidence.claimed"),
+    *("evidence.source", "evidence.provider", "evidence.package", "evidence.version", "evidence.field"),
+    *("evidence.scope", "evidence.requirement", "evidence.line"),
+)
+"""Columns of dependents as CSV, whatever the rows hold."""
+_RUN_BY_SPREADSHEETS = tuple("=+-@\t\r\n＝＋－＠")
 _SCOPE_OF_BIT = {bit: scope for scope, bit in SCOPE_BITS.items()}
 
 
 def json_response(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A finished answer."""
     return Response(msgspec.json.encode(document), status, headers, media_type="application/json")
+
+
+def flatten(document: Document, prefix: str = "") -> Document:
+    """A document as one level of cells: nested documents under dotted names, lists joined by semicolons."""
+    flat: Document = {}
+    for name, value in document.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = ";".join(map(str, value)) if isinstance(value, list) else value
+    return flat
+
+
+def csv_lines(columns: Sequence[str], documents: Iterable[Document], *, heading: bool) -> str:
+    """Documents, as JSON shows them, as CSV. Cells that a spreadsheet would run begin with an apostrophe."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if heading:
+        writer.writerow(columns)
+    for document in documents:
+        flat = flatten(document)
+        writer.writerow([_cell(flat.get(name)) for name in columns])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"'{value}" if isinstance(value, str) and value.startswith(_RUN_BY_SPREADSHEETS) else value
 
 
 def package_url(row: Row) -> str:

@@ -16,18 +16,26 @@ from wump_api.problems import Problem
 
 
 def get_engine(request: Request) -> AsyncEngine:
-    """The process's engine."""
+    """The process's engine that may write."""
     engine: AsyncEngine = request.app.state.engine
     return engine
 
 
-async def reading_connection(engine: Annotated[AsyncEngine, Depends(get_engine)]) -> AsyncIterator[AsyncConnection]:
-    """A connection that only reads."""
+async def reading_connection(request: Request) -> AsyncIterator[AsyncConnection]:
+    """A connection that only reads, of the replica where there is one."""
+    engine: AsyncEngine = request.app.state.read_engine
+    async with engine.connect() as connection:
+        yield connection
+
+
+async def primary_connection(engine: Annotated[AsyncEngine, Depends(get_engine)]) -> AsyncIterator[AsyncConnection]:
+    """A connection that only reads, where a write is seen at once: a replica lags behind."""
     async with engine.connect() as connection:
         yield connection
 
 
 Reading = Annotated[AsyncConnection, Depends(reading_connection, scope="function")]
+ReadingPrimary = Annotated[AsyncConnection, Depends(primary_connection, scope="function")]
 Engine = Annotated[AsyncEngine, Depends(get_engine)]
 EcosystemPath = Annotated[
     str, Path(description="The purl type.", examples=["npm"], json_schema_extra={"enum": list(ECOSYSTEMS)})

@@ -5,14 +5,16 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 from valkey.asyncio import Valkey
 from wump_core.errors import ConfigurationError, ServerUnavailable
 from wump_core.settings import CoreSettings
@@ -21,6 +23,7 @@ from wump_core.store import make_engine
 from wump_api.paths import PackagePaths
 from wump_api.problems import document_problems, install_problem_handlers
 from wump_api.routes import dependents, executions, health, packages, providers
+from wump_api.routes.streams import FETCH_TIMEOUT_MS, WITHOUT_BODY, Streams
 from wump_api.settings import ApiSettings
 from wump_api.web import install_pages
 
@@ -51,6 +54,8 @@ class HttpManners:
             await self._app(scope, receive, send)
             return
         without_body = scope["method"] == "HEAD"
+        if without_body:
+            scope = dict(scope, method="GET") | {WITHOUT_BODY: True}
 
         async def send_mannerly(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -59,7 +64,7 @@ class HttpManners:
                 message["body"] = b""
             await send(message)
 
-        await self._app(dict(scope, method="GET") if without_body else scope, receive, send_mannerly)
+        await self._app(scope, receive, send_mannerly)
 
 
 def make_app(core: CoreSettings, settings: ApiSettings) -> FastAPI:
@@ -70,21 +75,6 @@ def make_app(core: CoreSettings, settings: ApiSettings) -> FastAPI:
     """
     if core.database_url is None or core.valkey_url is None:
         raise ConfigurationError("WUMP_DATABASE_URL and WUMP_VALKEY_URL must both be set")
-    database_url, valkey_url = core.database_url, core.valkey_url
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        app.state.engine = make_engine(
-            database_url,
-            application_name="wump-api",
-            pool_size=settings.pool_size,
-            statement_timeout_ms=settings.statement_timeout_ms,
-        )
-        app.state.valkey = Valkey.from_url(valkey_url.get_secret_value(), socket_timeout=1, socket_connect_timeout=1)
-        yield
-        await app.state.valkey.aclose()
-        await app.state.engine.dispose()
-
     app = FastAPI(
         title="wump",
         summary="Who is using my package?",
@@ -93,7 +83,7 @@ def make_app(core: CoreSettings, settings: ApiSettings) -> FastAPI:
         max_body_size=MAX_BODY_BYTES,
         docs_url=None,
         redoc_url=None,
-        lifespan=lifespan,
+        lifespan=_lifespan(core.database_url, core.read_database_url, core.valkey_url, settings),
         # A redirect would be built from the Host header, which anybody may choose.
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
@@ -101,7 +91,9 @@ def make_app(core: CoreSettings, settings: ApiSettings) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.follow_depth = core.follow_depth
-    app.state.database_url = database_url
+    app.state.database_urls = {"the database": core.database_url}
+    if core.read_database_url is not None:
+        app.state.database_urls["the database for reading"] = core.read_database_url
     install_problem_handlers(app)
     for router in (packages.router, dependents.router, executions.router, providers.router):
         app.include_router(router, prefix="/api/v1")
@@ -111,6 +103,38 @@ def make_app(core: CoreSettings, settings: ApiSettings) -> FastAPI:
     app.add_middleware(PackagePaths)
     app.add_middleware(HttpManners)
     return app
+
+
+def _lifespan(
+    database_url: SecretStr, read_database_url: SecretStr | None, valkey_url: SecretStr, settings: ApiSettings
+) -> Lifespan[FastAPI]:
+    """What is open for as long as the app serves."""
+    timeout_ms = settings.statement_timeout_ms
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as opened:
+
+            def engine(url: SecretStr, name: str, size: int, timeout_ms: int) -> AsyncEngine:
+                made = make_engine(url, application_name=name, pool_size=size, statement_timeout_ms=timeout_ms)
+                opened.push_async_callback(made.dispose)
+                return made
+
+            app.state.engine = app.state.read_engine = engine(database_url, "wump-api", settings.pool_size, timeout_ms)
+            if read_database_url is not None:
+                app.state.read_engine = engine(read_database_url, "wump-api", settings.pool_size, timeout_ms)
+            # Exports have connections of their own, so that they can take none from the pages.
+            export_engine = engine(
+                read_database_url or database_url, "wump-api-export", settings.streams, FETCH_TIMEOUT_MS
+            )
+            app.state.streams = Streams(export_engine, at_once=settings.streams, seconds=settings.stream_seconds)
+            app.state.valkey = Valkey.from_url(
+                valkey_url.get_secret_value(), socket_timeout=1, socket_connect_timeout=1
+            )
+            opened.push_async_callback(app.state.valkey.aclose)
+            yield
+
+    return lifespan
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -1,16 +1,21 @@
 """How lists are printed: a table for people, JSON, NDJSON and CSV for programs."""
 
-import csv
-import io
 import json
+import os
+import stat
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from wump_core.errors import ConfigurationError
+
+from wump_api.documents import csv_lines, flatten
 
 Document = dict[str, Any]
 
@@ -24,11 +29,19 @@ class Format(StrEnum):
     csv = "csv"
 
 
-def print_rows(rows: Sequence[Document], meta: Document, output: Format, *, columns: Sequence[tuple[str, str]]) -> None:
+def print_rows(
+    rows: Sequence[Document],
+    meta: Document,
+    output: Format,
+    *,
+    columns: Sequence[tuple[str, str]],
+    csv_columns: Sequence[str] | None = None,
+) -> None:
     """Print rows.
 
     Args:
         columns: For the table, (heading, key) of what people read; a dotted key looks into nested documents.
+        csv_columns: For CSV, whatever the rows hold; null: those that the rows hold.
     """
     if output is Format.json:
         print_json({"data": rows, "meta": meta})
@@ -36,7 +49,7 @@ def print_rows(rows: Sequence[Document], meta: Document, output: Format, *, colu
         for row in rows:
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
     elif output is Format.csv:
-        sys.stdout.write(as_csv(rows))
+        sys.stdout.write(as_csv(rows, csv_columns))
     else:
         print_table(rows, columns)
 
@@ -55,18 +68,50 @@ def print_table(rows: Iterable[Document], columns: Sequence[tuple[str, str]]) ->
     Console(width=width, highlight=False).print(table)
 
 
-def as_csv(rows: Sequence[Document]) -> str:
-    """CSV with a heading; nested values are dotted columns. Cells that a spreadsheet would run are quoted."""
-    if not rows:
-        return ""
-    flat = [_flatten(row) for row in rows]
-    names = list(dict.fromkeys(name for row in flat for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    for row in flat:
-        writer.writerow({name: _harmless(value) for name, value in row.items()})
-    return text.getvalue()
+def as_csv(rows: Sequence[Document], columns: Sequence[str] | None = None) -> str:
+    """CSV with a heading; nothing where there are neither columns nor rows."""
+    columns = columns or list(dict.fromkeys(name for row in rows for name in flatten(row)))
+    return csv_lines(columns, rows, heading=True) if columns else ""
+
+
+@contextmanager
+def writing_to(name: str | None) -> Generator[BinaryIO]:
+    """A file that is there only when all has been written, or standard output.
+
+    A reader of standard output that has seen enough, such as `head`, is no error: it ends this quietly.
+
+    Raises:
+        ConfigurationError: The file can't be written.
+    """
+    if name is None or name == "-":
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            # What is left in the buffer would be complained about when the process ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    path = Path(name).resolve()
+    # A device or a pipe is written to as it is; a file would stand in its place.
+    part = path.with_name(f".{path.name}.{os.getpid()}.part") if _is_file_or_missing(path) else path
+    try:
+        with part.open("wb") as file:
+            yield file
+        if part != path:
+            part.replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"--output: {name!r} can't be written: {error.strerror or error}") from None
+    finally:
+        if part != path:
+            with suppress(OSError):
+                part.unlink()
+
+
+def _is_file_or_missing(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
 
 
 def look_up(row: Document, key: str) -> Any:
@@ -75,20 +120,6 @@ def look_up(row: Document, key: str) -> Any:
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
-
-
-def _flatten(row: Document, prefix: str = "") -> Document:
-    flat: Document = {}
-    for name, value in row.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = ";".join(map(str, value)) if isinstance(value, list) else value
-    return flat
-
-
-def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _cell(value: Any) -> str:

@@ -19,8 +19,9 @@ PROBLEM_JSON = "application/problem+json"
 log = structlog.get_logger("wump.api")
 _MAX_TEXT = 1_000
 _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/ProblemDetails"}
-_OUTAGE_CLASSES = ("08", "28", "3D", "53", "57")
-"""Classes of SQLSTATE: no connection, no access, no such database, no resources, stopped by the operator."""
+_OUTAGE_CLASSES = ("08", "28", "3D", "40", "53", "57")
+"""Classes of SQLSTATE: no connection, no access, no such database, in the way of others (as a long query is on a
+replica), no resources, stopped by the operator."""
 
 PROBLEMS: Mapping[str, tuple[int, str, str]] = {
     "invalid-request": (
@@ -53,6 +54,11 @@ PROBLEMS: Mapping[str, tuple[int, str, str]] = {
         "Until there are API keys, call the API on the loopback address, or use the command line.",
     ),
     "unavailable": (503, "A server that wump needs is away", "Try again shortly; the operator can run `wump doctor`."),
+    "busy": (
+        503,
+        "As many exports run as are allowed at once",
+        "Try again when `Retry-After` says; pages are not affected.",
+    ),
     "http-error": (400, "The request was refused", "See the status and the detail; /docs lists what can be asked."),
     "internal-error": (500, "wump made a mistake", "Please report it, with the time of the request."),
 }
@@ -88,6 +94,10 @@ class Problem(Exception):
         self.kind = kind
         self.detail = detail
         self.extensions = extensions
+
+
+class StreamCut(Exception):
+    """An answer broke off after it had begun: the connection is cut, since it is too late for a problem document."""
 
 
 def problem_response(
@@ -157,7 +167,10 @@ def install_problem_handlers(app: FastAPI) -> None:
         return problem_response(request, "unavailable", "the database can't be reached, or did not answer in time")
 
     async def on_mistake(request: Request, error: Exception) -> Response:
-        log.error("api.mistake", path=request.url.path, exc_info=error)
+        if isinstance(error, StreamCut):
+            log.warning("api.stream_cut", path=request.url.path, reason=str(error))
+        else:
+            log.error("api.mistake", path=request.url.path, exc_info=error)
         return problem_response(request, "internal-error", "the request could not be answered")
 
     async def on_database_error(request: Request, error: Exception) -> Response:

@@ -16,6 +16,10 @@ class ApiSettings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
     pool_size: int = Field(default=10, ge=1, le=100, description="Database connections of one API process.")
+    streams: int = Field(
+        default=2, ge=1, le=100, description="Exports at once in one API process; each has a connection of its own."
+    )
+    stream_seconds: int = Field(default=3_600, ge=1, le=86_400, description="Longest time for one export.")
     statement_timeout_ms: int = Field(default=2_000, ge=50, le=60_000, description="Longest wait for the database.")
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wump_core.errors import ConfigurationError
@@ -31,6 +31,10 @@ class CoreSettings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None,
         description="Postgres 18, as `postgresql://user:password@host/database`. Unset: embedded.",
+    )
+    read_database_url: SecretStr | None = Field(
+        default=None,
+        description="A replica of the database, for what the API reads. Unset: it reads where it writes.",
     )
     valkey_url: SecretStr | None = Field(
         default=None, description="Valkey 8 or later, as `valkey://host:6379/0`. Unset: embedded."
@@ -62,11 +66,18 @@ class CoreSettings(BaseSettings):
         default="off", description="Where OpenTelemetry traces go. `otlp` needs the extra `wump-core[otlp]`."
     )
 
-    @field_validator("database_url")
+    @field_validator("database_url", "read_database_url")
     @classmethod
     def _postgres_only(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must start with postgresql://")
+        return value
+
+    @field_validator("read_database_url")
+    @classmethod
+    def _replica_of_something(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None and info.data.get("database_url", value) is None:
+            raise ValueError("needs WUMP_DATABASE_URL too: what is read here is written there")
         return value
 
     @field_validator("valkey_url")

@@ -1,11 +1,13 @@
 """Dependents: the question that wump is for."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from asyncpg import DataError
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from wump_core.records import Scope
 from wump_core.store import answers
@@ -21,16 +23,33 @@ from wump_api.documents import (
 from wump_api.inject import Package, Reading
 from wump_api.models import DependentOrganization, DependentRepository, EvidenceStatement, Page
 from wump_api.pages import make_cursor, read_cursor
-from wump_api.problems import Problem
+from wump_api.problems import Problem, ProblemDetails
 from wump_api.routes.packages import READ_ERRORS, Cursor, Limit
+from wump_api.routes.streams import stream_dependents
 
 router = APIRouter(prefix="/packages/{ecosystem}/{name}/dependents", tags=["dependents"])
 
 Sort = Literal["repositories", "stars", "last_activity"]
 
 
-@router.get("", responses={200: {"model": Page[DependentOrganization]}, **READ_ERRORS})
+MAX_PAGE_ROWS = 100
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    **READ_ERRORS,
+    200: {
+        "model": Page[DependentOrganization],
+        "description": "A page; as a stream, all rows: one a line, as in a page's `data`, or as CSV.",
+        "content": {
+            "application/x-ndjson": {"schema": {"$ref": "#/components/schemas/DependentOrganization"}},
+            "text/csv": {"schema": {"type": "string"}},
+        },
+    },
+    503: {"model": ProblemDetails, "description": "The database is away, or too many exports run."},
+}
+
+
+@router.get("", responses=_ANSWERS)
 async def list_dependents(
+    request: Request,
     package: Package,
     connection: Reading,
     sort: Annotated[Sort, Query(description="Descending; unknown values come last.")] = "repositories",
@@ -38,28 +57,48 @@ async def list_dependents(
     min_repositories: Annotated[
         int, Query(ge=1, le=2**31 - 1, description="Only organizations with at least so many dependent repositories.")
     ] = 1,
-    limit: Limit = 50,
+    output: Annotated[
+        Literal["json", "ndjson", "csv"],
+        Query(alias="format", description="A page as JSON, or all rows as a stream from one snapshot."),
+    ] = "json",
+    limit: Annotated[
+        int | None,
+        Query(ge=1, le=2**31 - 1, description="Rows of a page, 100 at the most, else 50; of a stream, else all."),
+    ] = None,
     cursor: Cursor = None,
 ) -> Response:
     """Which organizations depend on this package, with the evidence for each.
 
     What the list leaves out is counted in `meta.excluded`. The short form `/packages/{name}/dependents` works
-    where only one ecosystem has a package of that name.
+    where only one ecosystem has a package of that name. A stream that breaks off has no end: its connection is cut.
     """
-    query = ("dependents", package["key"], sort, scope, min_repositories)
+    filters: dict[str, Any] = {"sort": sort, "scope": scope, "min_repositories": min_repositories}
+    if output != "json":
+        if cursor is not None:
+            raise _refused("cursor", "A stream is all rows at once and takes no cursor")
+        read = partial(answers.stream_dependent_organizations, package_id=package["key"], limit=limit, **filters)
+        return stream_dependents(request.app.state.streams, package, output, read)
+    limit = limit or 50
+    if limit > MAX_PAGE_ROWS:
+        raise _refused("limit", f"Input should be less than or equal to {MAX_PAGE_ROWS} for a page")
+    return await _list_page(connection, package, filters, limit, cursor)
+
+
+def _refused(parameter: str, message: str) -> RequestValidationError:
+    return RequestValidationError([{"loc": ("query", parameter), "msg": message, "type": "value_error"}])
+
+
+async def _list_page(
+    connection: AsyncConnection, package: dict[str, Any], filters: dict[str, Any], limit: int, cursor: str | None
+) -> Response:
+    query = ("dependents", package["key"], *filters.values())
     after = None
     if cursor:
         rank, key = read_cursor(query, cursor, [str, int])
         after = (str(rank), int(key))
     try:
         rows = await answers.list_dependent_organizations(
-            connection,
-            package["key"],
-            sort=sort,
-            scope=scope,
-            min_repositories=min_repositories,
-            after=after,
-            limit=limit + 1,
+            connection, package["key"], **filters, after=after, limit=limit + 1
         )
     except DataError:
         # The rank is text that the database itself once wrote; it can't read back what was altered.
@@ -67,7 +106,7 @@ async def list_dependents(
     page = rows[:limit]
     next_cursor = make_cursor(query, [page[-1]["rank"], page[-1]["organization_id"]]) if len(rows) > limit else None
     data = [dependent_document(row, package) for row in page]
-    unfiltered = scope is None and min_repositories == 1
+    unfiltered = filters["scope"] is None and filters["min_repositories"] == 1
     hint = empty_hint(package) if not data and not cursor else None
     return json_response(
         page_document(data, next_cursor, package, total=package["organizations"] if unfiltered else None, hint=hint)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Response
 from wump_core.store import executions
 
 from wump_api.documents import json_response
-from wump_api.inject import Reading
+from wump_api.inject import ReadingPrimary
 from wump_api.models import Execution
 from wump_api.problems import Problem, ProblemDetails
 
@@ -31,7 +31,7 @@ def execution_document(row: Mapping[str, Any]) -> dict[str, Any]:
 )
 async def get_execution(
     id: Annotated[UUID, Path(description="As the answer that started it says.")],  # noqa: A002 - its public name
-    connection: Reading,
+    connection: ReadingPrimary,
 ) -> Response:
     """One run of a job: its state, and what it came to."""
     row = await executions.get_execution(connection, id)

@@ -5,6 +5,7 @@ from typing import Any
 
 import asyncpg
 from fastapi import APIRouter, Request, Response
+from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 from valkey.asyncio import Valkey
 from valkey.exceptions import ValkeyError
@@ -29,17 +30,28 @@ async def health() -> Response:
 
 @router.get("/health/db", responses={200: {"model": Health}, **AWAY})
 async def health_db(request: Request) -> Response:
-    """The database answers, on a connection of its own, so that a busy pool does not look like an outage."""
+    """The database answers, and so does its replica for reading where one is set.
+
+    On connections of their own, so that a busy pool does not look like an outage.
+    """
+    urls: dict[str, SecretStr] = request.app.state.database_urls
+    errors = await asyncio.gather(*(_ask_database(url) for url in urls.values()))
+    faults = [f"{name} does not answer: {error}" for name, error in zip(urls, errors, strict=True) if error]
+    return _unavailable("; ".join(faults)) if faults else json_response({"status": "ok", "detail": None})
+
+
+async def _ask_database(url: SecretStr) -> str | None:
+    """Why it does not answer; null: it does."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            connection = await asyncpg.connect(request.app.state.database_url.get_secret_value(), timeout=CHECK_SECONDS)
+            connection = await asyncpg.connect(url.get_secret_value(), timeout=CHECK_SECONDS)
             try:
                 await connection.fetchval("SELECT 1")
             finally:
                 connection.terminate()
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        return _unavailable(f"the database does not answer: {type(error).__name__}")
-    return json_response({"status": "ok", "detail": None})
+        return type(error).__name__
+    return None
 
 
 @router.get("/health/valkey", responses={200: {"model": Health}, **AWAY})

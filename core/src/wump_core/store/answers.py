@@ -2,10 +2,10 @@
 
 Only a filter that few of a popular package's rows pass reads further, until the page is full.
 The page of dependents runs on the asyncpg connection beneath; its text depends only on the sort and the scope,
-never on a value.
+never on a value. A stream is the same statement without an end, read in chunks from one snapshot.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,8 @@ SORTS: Mapping[str, tuple[str, str]] = {
     "last_activity": (ACTIVITY_RANK, "timestamptz"),
 }
 """Sort → (the ranked expression, its type). All are descending, with the unknown last."""
+CHUNK_ROWS = 1_000
+"""Rows of a stream that are in memory at once."""
 
 
 def page_statement(sort: str, scope: str | None, *, after: bool) -> str:
@@ -56,6 +58,38 @@ async def list_dependent_organizations(
         statement, package_id, min_repositories, limit, *(after or ())
     )
     return result
+
+
+async def stream_dependent_organizations(
+    connection: AsyncConnection,
+    package_id: int,
+    *,
+    sort: str,
+    scope: str | None,
+    min_repositories: int,
+    limit: int | None,
+) -> AsyncGenerator[Sequence[Mapping[str, Any]]]:
+    """The whole answer in its order, chunk by chunk, as it stood when the first chunk was read.
+
+    Close the generator when no more is wanted: that ends the query and the transaction.
+
+    Args:
+        connection: One that nothing was asked on yet; it is in a transaction of the stream's own meanwhile.
+        limit: Rows at the most; null: all.
+    """
+    statement = page_statement(sort, scope, after=False)
+    raw = await raw_connection(connection)
+    try:
+        async with raw.transaction(isolation="repeatable_read", readonly=True):
+            # Without a limit, Postgres would rather sort everything before the first row than walk the index.
+            await raw.execute("SET LOCAL cursor_tuple_fraction = 0.01")
+            await raw.fetch(f"DECLARE answer NO SCROLL CURSOR FOR {statement}", package_id, min_repositories, limit)
+            while rows := await raw.fetch(f"FETCH {CHUNK_ROWS} FROM answer"):
+                yield rows
+    finally:
+        # SQLAlchemy doesn't see what happens to the connection beneath: a dead one must not go back to the pool.
+        if raw.is_closed():
+            await connection.invalidate()
 
 
 async def list_purls_named(connection: AsyncConnection, purls: Sequence[str]) -> list[str]:

@@ -3,8 +3,9 @@
 A pair that no statement supports any more keeps its row with no scopes: the row is what concurrent writers lock.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     PrimaryKeyConstraint,
+    Row,
     SmallInteger,
     Table,
     Text,
@@ -134,16 +136,18 @@ class DependencyChange:
 async def refresh_dependencies(connection: AsyncConnection, pairs: Collection[Pair]) -> list[DependencyChange]:
     """Derive these pairs anew from the statements; returns what changed.
 
-    Rows are inserted where missing, locked in key order, and computed in a later statement, whose snapshot
-    then sees all that other writers of the same pairs have committed.
+    A pair that nobody has yet is inserted as it is: whoever else states it must find that row, and computes it
+    again. The others are locked in key order and computed in a later statement, whose snapshot then sees all that
+    other writers of the same pairs have committed.
     """
     if not pairs:
         return []
-    ordered = sorted(pairs)
-    keys = {"package_ids": [pair[0] for pair in ordered], "repository_ids": [pair[1] for pair in ordered]}
-    await connection.execute(_ADD_MISSING, keys)
-    await connection.execute(_LOCK, keys)
-    rows = (await connection.execute(_UPDATE, keys)).all()
+    added = (await connection.execute(_ADD, _keys(pairs))).all()
+    present = set(pairs) - {(row.package_id, row.repository_id) for row in added}
+    changed: Sequence[Row[Any]] = []
+    if present:
+        await connection.execute(_LOCK, _keys(present))
+        changed = (await connection.execute(_UPDATE, _keys(present))).all()
     return [
         DependencyChange(
             package_id=row.package_id,
@@ -152,8 +156,13 @@ async def refresh_dependencies(connection: AsyncConnection, pairs: Collection[Pa
             own_organization=(row.new_exclusion == "own_organization") - (row.old_exclusion == "own_organization"),
             no_owner=(row.new_exclusion == "no_owner") - (row.old_exclusion == "no_owner"),
         )
-        for row in rows
+        for row in (*added, *changed)
     ]
+
+
+def _keys(pairs: Collection[Pair]) -> dict[str, list[int]]:
+    ordered = sorted(pairs)
+    return {"package_ids": [pair[0] for pair in ordered], "repository_ids": [pair[1] for pair in ordered]}
 
 
 async def list_pairs_of_organizations(
@@ -170,11 +179,20 @@ async def list_pairs_of_organizations(
     return [(row.package_id, row.repository_id) for row in rows]
 
 
-_ADD_MISSING = text(
-    f"INSERT INTO dependencies (package_id, repository_id) SELECT package_id, repository_id FROM {GIVEN_PAIRS} pair"
-    " WHERE NOT EXISTS (SELECT FROM dependencies d"
-    "   WHERE d.package_id = pair.package_id AND d.repository_id = pair.repository_id)"
-    " ORDER BY 1, 2 ON CONFLICT DO NOTHING"
+_NEW_PAIRS = (
+    f"(SELECT pair.* FROM {GIVEN_PAIRS} pair WHERE NOT EXISTS (SELECT FROM dependencies d"
+    " WHERE d.package_id = pair.package_id AND d.repository_id = pair.repository_id))"
+)
+_CHANGE = (
+    "{old_organization} AS old_organization, new.organization_id AS new_organization,"
+    " {old_exclusion} AS old_exclusion, new.exclusion AS new_exclusion, {old_counted} AS old_counted,"
+    " (new.scopes <> 0 AND new.exclusion IS NULL)::int AS new_counted"
+)
+_ADD = text(
+    f"INSERT INTO dependencies (package_id, repository_id, {', '.join(VALUE_COLUMNS)})"
+    f" SELECT package_id, repository_id, {', '.join(VALUE_COLUMNS)} FROM ({derived_dependencies(_NEW_PAIRS)}) n"
+    " ORDER BY package_id, repository_id ON CONFLICT DO NOTHING RETURNING package_id, repository_id, "
+    + _CHANGE.format(old_organization="NULL::bigint", old_exclusion="NULL::text", old_counted="0")
 )
 _LOCK = text(
     f"SELECT FROM {GIVEN_PAIRS} pair JOIN dependencies d USING (package_id, repository_id)"
@@ -186,8 +204,10 @@ _UPDATE = text(
     " WHERE d.package_id = n.package_id AND d.repository_id = n.repository_id"
     f" AND ROW({', '.join('d.' + column for column in VALUE_COLUMNS)})"
     f" IS DISTINCT FROM ROW({', '.join('n.' + column for column in VALUE_COLUMNS)})"
-    " RETURNING d.package_id, old.organization_id AS old_organization, new.organization_id AS new_organization,"
-    " old.exclusion AS old_exclusion, new.exclusion AS new_exclusion,"
-    " (old.scopes <> 0 AND old.exclusion IS NULL)::int AS old_counted,"
-    " (new.scopes <> 0 AND new.exclusion IS NULL)::int AS new_counted"
+    " RETURNING d.package_id, "
+    + _CHANGE.format(
+        old_organization="old.organization_id",
+        old_exclusion="old.exclusion",
+        old_counted="(old.scopes <> 0 AND old.exclusion IS NULL)::int",
+    )
 )

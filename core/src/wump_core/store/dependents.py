@@ -5,8 +5,9 @@ costs what that of the least popular costs. Totals are folded from deltas, so th
 on the row of one popular package.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Index,
     Integer,
     PrimaryKeyConstraint,
+    Row,
     Table,
     Text,
     Uuid,
@@ -195,18 +197,25 @@ class Totals:
 async def refresh_answers(connection: AsyncConnection, answers: Collection[Answer]) -> dict[int, int]:
     """Derive these rows of the answer anew; returns the change in listed organizations per package.
 
-    Locked like dependencies: insert the missing, lock in key order, compute in a later statement.
+    Added or locked like dependencies.
     """
     changes: dict[int, int] = {}
     if not answers:
         return changes
-    ordered = sorted(answers)
-    keys = {"package_ids": [answer[0] for answer in ordered], "organization_ids": [answer[1] for answer in ordered]}
-    await connection.execute(_ADD_MISSING, keys)
-    await connection.execute(_LOCK, keys)
-    for row in await connection.execute(_UPDATE, keys):
+    added = (await connection.execute(_ADD, _keys(answers))).all()
+    present = set(answers) - {(row.package_id, row.organization_id) for row in added}
+    changed: Sequence[Row[Any]] = []
+    if present:
+        await connection.execute(_LOCK, _keys(present))
+        changed = (await connection.execute(_UPDATE, _keys(present))).all()
+    for row in (*added, *changed):
         changes[row.package_id] = changes.get(row.package_id, 0) + row.change
     return changes
+
+
+def _keys(answers: Collection[Answer]) -> dict[str, list[int]]:
+    ordered = sorted(answers)
+    return {"package_ids": [answer[0] for answer in ordered], "organization_ids": [answer[1] for answer in ordered]}
 
 
 async def add_deltas(connection: AsyncConnection, deltas: Mapping[int, Totals]) -> None:
@@ -238,13 +247,15 @@ def merge_deltas(*parts: Iterable[tuple[int, Totals]]) -> dict[int, Totals]:
 
 _FOLD_LOCK = 0x77756D70_01
 
-_ADD_MISSING = text(
-    "INSERT INTO package_organizations (package_id, organization_id, organization_public_id, host, login, kind)"
-    f" SELECT answer.package_id, o.id, o.public_id, o.host, o.login, o.kind FROM {GIVEN_ANSWERS} answer"
-    " JOIN organizations o ON o.id = answer.organization_id"
-    " WHERE NOT EXISTS (SELECT FROM package_organizations a"
-    "   WHERE a.package_id = answer.package_id AND a.organization_id = answer.organization_id)"
-    " ORDER BY 1, 2 ON CONFLICT DO NOTHING"
+_NEW_ANSWERS = (
+    f"(SELECT answer.* FROM {GIVEN_ANSWERS} answer WHERE NOT EXISTS (SELECT FROM package_organizations a"
+    " WHERE a.package_id = answer.package_id AND a.organization_id = answer.organization_id))"
+)
+_ADD = text(
+    f"INSERT INTO package_organizations (package_id, organization_id, {', '.join(VALUE_COLUMNS)})"
+    f" SELECT package_id, organization_id, {', '.join(VALUE_COLUMNS)} FROM ({derived_answers(_NEW_ANSWERS)}) n"
+    " ORDER BY package_id, organization_id ON CONFLICT DO NOTHING"
+    " RETURNING package_id, organization_id, (repositories > 0)::int AS change"
 )
 _LOCK = text(
     f"SELECT FROM {GIVEN_ANSWERS} answer JOIN package_organizations a USING (package_id, organization_id)"
