@@ -15,7 +15,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 from wump_core.errors import (
-    ConfigurationError,
     CredentialsRejected,
     InvalidResponse,
     NotFound,
@@ -23,7 +22,7 @@ from wump_core.errors import (
     RateLimited,
     Unavailable,
 )
-from wump_core.providers import translate_error
+from wump_core.providers import load_providers, translate_error
 from wump_core.settings import ProviderSettings
 from wump_worker.http.client import make_client
 from wump_worker.settings import WorkerSettings
@@ -174,11 +173,13 @@ async def test_a_host_that_the_settings_name_is_allowed(upstream: Upstream, monk
         assert (await client.get(upstream.answer("/a", b"yes"))).content == b"yes"
 
 
-async def test_a_host_that_is_none_names_its_variable() -> None:
-    with pytest.raises(ConfigurationError, match="WUMP_PROVIDER_SOME_REGISTRY_HOSTS: 'http://' is not a host"):
-        make_client(
-            "some-registry", ProviderSettings(base_url="https://r.example", hosts=("http://",)), WorkerSettings()
-        )
+@pytest.mark.parametrize("hosts", ['["http://"]', '["a b"]', '["u:p@r.example"]', '["ftp://r.example"]'])
+def test_a_host_that_is_none_breaks_that_provider_alone(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
+    monkeypatch.setenv("WUMP_PROVIDER_NPM_HOSTS", hosts)
+    loaded = load_providers()
+    assert [provider.name for provider in loaded.active] == ["pypi"]
+    assert [broken.name for broken in loaded.broken] == ["npm"]
+    assert "WUMP_PROVIDER_NPM_HOSTS" in loaded.broken[0].reason
 
 
 async def test_redirects_within_the_origin_are_followed_but_not_for_ever(

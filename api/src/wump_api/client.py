@@ -62,7 +62,7 @@ class Client:
 
     async def stream(self, path: str, media_type: str, **parameters: object) -> AsyncGenerator[bytes]:
         """The bytes of an answer as they come. Raises like `get`; also where the answer breaks off."""
-        wanted = {name: value for name, value in parameters.items() if value is not None}
+        wanted: Any = {name: value for name, value in parameters.items() if value is not None}
         timeout = httpx.Timeout(_TIMEOUT_SECONDS, read=_CHUNK_SECONDS)
         begun = False
         try:
@@ -113,14 +113,15 @@ def ask(url: str | None, use: Use[Result]) -> Result:
     """Run something with a client of the API at `url`, or of one in this process."""
     if url is not None:
         return asyncio.run(_ask_remote(url, use))
-    with open_servers(load_settings()) as ready:
-        return asyncio.run(ask_in_process(ready, use))
+    settings = load_settings()
+    with open_servers(settings) as ready:
+        return asyncio.run(ask_in_process(ready, lambda client: use(client, settings)))
 
 
-async def ask_in_process(ready: CoreSettings, use: Use[Result]) -> Result:
+async def ask_in_process(ready: CoreSettings, use: Callable[[Client], Awaitable[Result]]) -> Result:
     """Run something with a client of an API that lives in this process, on these servers."""
     async with _in_process(ready) as client:
-        return await use(client, ready)
+        return await use(client)
 
 
 async def _ask_remote(url: str, use: Use[Result]) -> Result:
@@ -167,7 +168,11 @@ class _AppTransport(httpx.AsyncBaseTransport):
             "client": ("127.0.0.1", 0),
         }
         answer = _Answer(self._app, scope, await request.aread())
-        start = await answer.next()
+        try:
+            start = await answer.next()
+        except BaseException:
+            await answer.aclose()
+            raise
         return httpx.Response(start["status"], headers=start["headers"], stream=answer)
 
 
@@ -193,11 +198,13 @@ class _Answer(httpx.AsyncByteStream):
     async def next(self) -> Message:
         """What the app says next. Raises where it ends without having said all."""
         getting = asyncio.create_task(self._messages.get())
-        await asyncio.wait((getting, self._running), return_when=asyncio.FIRST_COMPLETED)
-        if not getting.done() and self._messages.empty():
+        try:
+            await asyncio.wait((getting, self._running), return_when=asyncio.FIRST_COMPLETED)
+            if not getting.done() and self._messages.empty():
+                raise httpx.RemoteProtocolError("the answer broke off")
+            return await getting
+        finally:
             getting.cancel()
-            raise httpx.RemoteProtocolError("the answer broke off")
-        return await getting
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while not self._complete:

@@ -40,22 +40,23 @@ def run(notify: Callable[[str], None]) -> Document:
     Raises:
         Unavailable: Not even the sample could be fetched.
     """
-    with open_servers(load_settings(), notify=notify) as ready:
-        result = asyncio.run(ask_in_process(ready, lambda client, _: _demonstrate(client, ready, live=True)))
+    settings = load_settings()
+    with open_servers(settings, notify=notify) as ready:
+        result = asyncio.run(ask_in_process(ready, lambda client: _demonstrate(client, settings, live=True)))
     if result is not None:
         return result
     with tempfile.TemporaryDirectory(prefix="wump-sample-") as folder, _sample_registry() as environment:
-        settings = CoreSettings(database_url=None, read_database_url=None, valkey_url=None, data_dir=Path(folder))
+        sample = CoreSettings(database_url=None, read_database_url=None, valkey_url=None, data_dir=Path(folder))
         try:
-            with open_servers(settings, notify=notify) as ready:
+            with open_servers(sample, notify=notify) as ready:
                 result = asyncio.run(
                     ask_in_process(
-                        ready, lambda client, _: _demonstrate(client, ready, live=False, environment=environment)
+                        ready, lambda client: _demonstrate(client, sample, live=False, environment=environment)
                     )
                 )
         finally:
             # As root, Postgres may keep its data elsewhere, where it would outlive the folder.
-            stop_embedded(settings.data_dir, purge=True)
+            stop_embedded(sample.data_dir, purge=True)
     if result is None:
         raise Unavailable("the registries can't be reached, and the recorded sample could not be read")
     return result
@@ -78,10 +79,10 @@ def describe(result: Document) -> str:
 
 
 async def _demonstrate(
-    client: Client, ready: CoreSettings, *, live: bool, environment: dict[str, str] | None = None
+    client: Client, settings: CoreSettings, *, live: bool, environment: dict[str, str] | None = None
 ) -> Document | None:
     purls = [parse_purl(text) for text in PACKAGES]
-    async with somebody_working(client, ready, environment):
+    async with somebody_working(client, settings, environment):
         tracked = await track(client, purls)
         await wait(client, tracked, seconds=_WAIT_SECONDS, give_up=_nobody_answers)
     if not tracked.saved:
@@ -111,7 +112,7 @@ async def _collect(client: Client, purls: list[Purl], tracked: Tracked, *, live:
             excluded[reason] = excluded.get(reason, 0) + count
         async for row in client.rows(f"{path}/dependents"):
             organizations.append({"package": str(purl)} | row)
-    settings = load_api_settings()
+    address = load_api_settings()
     return {
         "live": live,
         "packages": packages,
@@ -123,7 +124,7 @@ async def _collect(client: Client, purls: list[Purl], tracked: Tracked, *, live:
             for item in tracked.executions.values()
             if item["subject"] not in saved
         ],
-        "api": f"http://{settings.host}:{settings.port}/api/v1/packages/npm/debug/dependents",
+        "api": f"http://{address.host}:{address.port}/api/v1/packages/npm/debug/dependents",
     }
 
 

@@ -121,7 +121,7 @@ async def somebody_working(
     It looks again and again: what a killed process said of itself stands for a while after its death.
 
     Args:
-        settings: The servers; null where the API is elsewhere, and so is its work.
+        settings: Which servers to work on; null where the API is elsewhere, and so is its work.
     """
     if settings is None:
         yield

@@ -43,9 +43,9 @@ def up() -> None:
     services = list_services()
     if not services:
         raise ConfigurationError("nothing to run: install wump-api and wump-worker")
-    with open_servers(settings, notify=err.print) as ready:
+    with open_servers(settings, notify=err.print):
         err.print(f"wump: running {', '.join(services)}; stop with Ctrl-C", markup=False)
-        run_services(services, ready, stopping)
+        run_services(services, settings, stopping)
     err.print("wump: stopped")
 
 

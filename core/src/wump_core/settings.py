@@ -4,6 +4,7 @@ Only `main` and command modules build settings; everything else gets them as arg
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wump_core.errors import ConfigurationError
 
+_HOSTNAME = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.IGNORECASE)
 SECRETS_DIRECTORY = Path("/run/secrets")
 
 
@@ -116,12 +118,16 @@ def describe_settings_error(error: ValidationError, prefix: str) -> str:
 
 
 def service_environment(settings: CoreSettings) -> dict[str, str]:
-    """The environment for a child process that shall use exactly these servers and this data directory."""
+    """The environment for a child process that shall use the same servers and the same data directory.
+
+    Where the servers are embedded, the child is told no address: it joins them itself, so that they stay as long
+    as it does, whatever becomes of its parent.
+    """
     environment = dict(os.environ) | {"WUMP_DATA_DIR": str(settings.data_dir)}
-    if settings.database_url is not None:
-        environment["WUMP_DATABASE_URL"] = settings.database_url.get_secret_value()
-    if settings.valkey_url is not None:
-        environment["WUMP_VALKEY_URL"] = settings.valkey_url.get_secret_value()
+    for name, url in (("WUMP_DATABASE_URL", settings.database_url), ("WUMP_VALKEY_URL", settings.valkey_url)):
+        environment.pop(name, None)
+        if url is not None:
+            environment[name] = url.get_secret_value()
     return environment
 
 
@@ -148,6 +154,13 @@ class ProviderSettings(BaseSettings):
     def _plain_web_address(cls, value: str | None) -> str | None:
         return None if value is None else check_base_url(value)
 
+    @field_validator("hosts")
+    @classmethod
+    def _only_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            check_base_url(host if "://" in host else f"https://{host}")
+        return value
+
 
 def check_base_url(value: str) -> str:
     """The address without a trailing slash.
@@ -156,7 +169,7 @@ def check_base_url(value: str) -> str:
         ValueError: It is no http or https address, or it carries credentials, query or fragment.
     """
     parts = urlsplit(value.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _HOSTNAME.fullmatch(parts.hostname):
         raise ValueError("must be an http or https address")
     if parts.username or parts.password:
         raise ValueError("must not carry credentials: wump reads public data only")

@@ -21,7 +21,7 @@ SORTS: Mapping[str, tuple[str, str]] = {
     "last_activity": (ACTIVITY_RANK, "timestamptz"),
 }
 """Sort → (the ranked expression, its type). All are descending, with the unknown last."""
-CHUNK_ROWS = 1_000
+CHUNK_ROWS = 250
 """Rows of a stream that are in memory at once."""
 
 

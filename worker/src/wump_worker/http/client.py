@@ -8,7 +8,6 @@ from urllib.request import getproxies, proxy_bypass
 
 import certifi
 import httpx
-from wump_core.errors import ConfigurationError
 from wump_core.settings import ProviderSettings
 
 from wump_worker.http.guard import GuardedTransport, Origin, origin_of
@@ -22,13 +21,9 @@ _CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUN
 def make_client(
     provider: str, settings: ProviderSettings, worker: WorkerSettings, *, contact: str = ""
 ) -> httpx.AsyncClient:
-    """A client that asks only the provider's hosts, says who it is, and bounds time and size.
-
-    Raises:
-        ConfigurationError: A host in the provider's settings can't be read.
-    """
+    """A client that asks only the provider's hosts, says who it is, and bounds time and size."""
     base_url = httpx.URL(settings.base_url or "")
-    allowed = frozenset({origin_of(base_url), *(_host_origin(provider, host) for host in settings.hosts)})
+    allowed = frozenset({origin_of(base_url), *(_host_origin(host) for host in settings.hosts)})
     transport = httpx.AsyncHTTPTransport(
         verify=_tls_context(),
         trust_env=False,
@@ -46,15 +41,9 @@ def make_client(
     )
 
 
-def _host_origin(provider: str, host: str) -> Origin:
-    try:
-        url = httpx.URL(host if "://" in host else f"https://{host}")
-    except httpx.InvalidURL:
-        url = httpx.URL("")
-    if not url.host:
-        setting = f"WUMP_PROVIDER_{provider.upper().replace('-', '_')}_HOSTS"
-        raise ConfigurationError(f"{setting}: {host[:80]!r} is not a host")
-    return origin_of(url)
+def _host_origin(host: str) -> Origin:
+    """Of a host as the settings have it: HTTPS unless it names another scheme."""
+    return origin_of(httpx.URL(host if "://" in host else f"https://{host}"))
 
 
 def _tls_context() -> ssl.SSLContext:

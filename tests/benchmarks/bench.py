@@ -1,0 +1,62 @@
+"""What measurements are given: the database, the size, and how to run statements with a clock."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from wump_core.store import answers
+
+from benchmarks.graph import HOTTEST, Size
+
+PAGE_ROWS = 51
+"""As the API asks for a page of 50: one more tells whether there is a next page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A filled database and how hard to try."""
+
+    size: Size
+    seed: int
+    database_url: str
+    valkey_url: str
+    engine: AsyncEngine
+    connection: asyncpg.Connection
+
+    async def hottest(self) -> int:
+        """Key of the most popular package."""
+        key: int = await self.connection.fetchval("SELECT id FROM packages WHERE purl = $1", HOTTEST)
+        return key
+
+    async def package_statement(self) -> str:
+        """The statement by which the API finds a package, as the driver gets it."""
+        seen: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            seen.append(statement)
+
+        event.listen(self.engine.sync_engine, "before_cursor_execute", note)
+        try:
+            async with self.engine.connect() as connection:
+                await answers.get_package(connection, HOTTEST)
+        finally:
+            event.remove(self.engine.sync_engine, "before_cursor_execute", note)
+        return seen[-1]
+
+
+async def fetch_ms(connection: asyncpg.Connection, statement: str, *arguments: object) -> float:
+    """Milliseconds that one call takes, as the caller waits for it."""
+    started = time.perf_counter()
+    await connection.fetch(statement, *arguments)
+    return (time.perf_counter() - started) * 1000
+
+
+async def count_buffers(connection: asyncpg.Connection, statement: str, *arguments: object) -> int:
+    """Pages of the database that a statement touches, found in memory or not."""
+    text = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *arguments)
+    plan = json.loads(text)[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
