@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ import httpx
 import psutil
 import pytest
 from pydantic import SecretStr
-from typer.testing import CliRunner
+from starlette.types import Message
 from wump_api.documents import DEPENDENT_COLUMNS
 from wump_api.models import DependentOrganization, Evidence
-from wump_core.cli import make_app
+from wump_api.problems import StreamCut
+from wump_api.routes import streams
+from wump_api.routes.streams import RowStream
 from wump_core.embedded import Servers
-from wump_core.errors import WumpError
 from wump_core.records import Scope
 from wump_core.settings import CoreSettings
 
@@ -69,7 +70,7 @@ def execute(url: SecretStr | None, *statements: str) -> Any:
 
 
 @contextmanager
-def running_server(settings: CoreSettings, **options: str) -> Iterator[tuple[int, psutil.Process]]:
+def running_server(settings: CoreSettings, **options: str) -> Generator[tuple[int, psutil.Process]]:
     """Port and process of a real server."""
     assert settings.database_url
     assert settings.valkey_url
@@ -99,7 +100,7 @@ def answers(port: int) -> bool:
         return False
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 8.0) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> None:
     """Until it holds."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -296,9 +297,61 @@ def test_so_many_at_once_and_a_reader_that_leaves_frees_all(
     assert len(httpx.get(address, params={"format": "csv"}, timeout=30).text.splitlines()) > 10_000
 
 
-def test_a_stream_that_breaks_off_has_no_end(
-    hot: CoreSettings, hot_server: tuple[int, psutil.Process], tmp_path: Path
-) -> None:
+async def test_a_reader_that_leaves_ends_the_query(hot: CoreSettings, hot_server: tuple[int, psutil.Process]) -> None:
+    """Also one that the database has not begun to answer."""
+    assert hot.database_url
+    blocker = await asyncpg.connect(hot.database_url.get_secret_value())
+    async with blocker.transaction():
+        await blocker.execute("LOCK TABLE package_organizations")
+        _, writer = await asyncio.open_connection("127.0.0.1", hot_server[0])
+        writer.write(f"GET {HOT}?format=csv HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        await asyncio.to_thread(wait_for, lambda: count_exports(hot) == 1)
+        writer.close()
+        await asyncio.to_thread(wait_for, lambda: count_exports(hot) == 0)
+    await blocker.close()
+
+
+async def test_nothing_is_made_for_a_reader_that_left() -> None:
+    closed = []
+
+    async def endless() -> AsyncGenerator[bytes]:
+        try:
+            while True:
+                yield b"x"
+                await asyncio.sleep(0)
+        finally:
+            closed.append(True)
+
+    async def leave() -> Message:
+        await asyncio.sleep(0.05)
+        return {"type": "http.disconnect"}
+
+    async def take(_: Message) -> None:
+        await asyncio.sleep(0)
+
+    async with asyncio.timeout(5):
+        await RowStream(endless(), "text/plain", {})({"type": "http"}, leave, take)
+    assert closed
+
+
+async def test_a_reader_that_takes_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "READER_SECONDS", 0.05)
+
+    async def one() -> AsyncGenerator[bytes]:
+        yield b"x"
+
+    async def stay() -> Message:
+        await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
+
+    async def take(message: Message) -> None:
+        await asyncio.sleep(60 if message.get("body") else 0)
+
+    with pytest.raises(StreamCut):
+        await RowStream(one(), "text/plain", {})({"type": "http"}, stay, take)
+
+
+def test_a_stream_that_breaks_off_has_no_end(hot: CoreSettings, hot_server: tuple[int, psutil.Process]) -> None:
     port, _ = hot_server
     connection, response = open_stream(port)
     response.readline()
@@ -308,64 +361,17 @@ def test_a_stream_that_breaks_off_has_no_end(
     connection.close()
     wait_for(lambda: httpx.get(f"http://127.0.0.1:{port}{HOT}?format=csv&limit=1", timeout=5).is_success)
 
-    file = tmp_path / "rows.csv"
-    with running_server(hot, WUMP_API_STREAM_SECONDS="1") as (slow, _):
-        command = [WUMP, "export", "npm:hot", "--url", f"http://127.0.0.1:{slow}"]
+
+def test_a_stream_that_takes_too_long_is_cut(hot: CoreSettings) -> None:
+    with running_server(hot, WUMP_API_STREAM_SECONDS="1") as (port, _):
+        command = [WUMP, "export", "npm:hot", "--url", f"http://127.0.0.1:{port}"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        time.sleep(4)
+        # Nobody reads, so it stops when the pipe is full.
+        wait_for(lambda: count_exports(hot) == 1)
+        wait_for(lambda: count_exports(hot) == 0)
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 3
     assert b"broke off: what came is not all" in errors
-    assert not file.exists()
-
-
-@pytest.fixture
-def run(facts: CoreSettings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Runs a command on the saved facts, in this process."""
-    assert facts.database_url
-    assert facts.valkey_url
-    monkeypatch.setenv("WUMP_DATABASE_URL", facts.database_url.get_secret_value())
-    monkeypatch.setenv("WUMP_VALKEY_URL", facts.valkey_url.get_secret_value())
-    return lambda *arguments, **options: CliRunner().invoke(make_app(), list(arguments), **options)
-
-
-@pytest.mark.parametrize("output", ["ndjson", "csv"])
-def test_export_here_and_over_the_wire(run: Any, server: tuple[str, int], tmp_path: Path, output: str) -> None:
-    url = f"http://{server[0]}:{server[1]}"
-    arguments = ("npm:core", "--format", output, "--sort", "stars", "--scope", "runtime")
-    here = run("export", *arguments)
-    there = run("export", *arguments, "--url", url)
-    assert (here.exit_code, there.exit_code) == (0, 0)
-    assert here.stdout_bytes == there.stdout_bytes
-    assert "left out of the list for pkg:npm/core" in here.stderr
-    file = tmp_path / "rows"
-    file.write_text("old")
-    assert run("export", *arguments, "--output", str(file)).stdout == ""
-    assert file.read_bytes() == here.stdout_bytes
-    assert list(tmp_path.glob(".*")) == []
-    listed = run("orgs", *arguments, "--limit", "0")
-    if output == "csv":
-        assert listed.stdout == here.stdout
-    else:
-        assert list(map(json.loads, listed.stdout.splitlines())) == list(map(json.loads, here.stdout.splitlines()))
-    nobody = run("export", "npm:ghost", "--format", output)
-    assert nobody.exit_code == 0
-    assert "wump track" in nobody.stderr
-
-
-def test_export_says_what_is_wrong(run: Any, tmp_path: Path) -> None:
-    for arguments, message in (
-        (("npm:nothing",), "pkg:npm/nothing is not known"),
-        (("npm:core", "--sort", "login"), "query.sort"),
-        (("npm:core", "--output", str(tmp_path / "no" / "rows")), "--output"),
-        (("npm:core", "--url", "http://127.0.0.1:1"), "does not answer"),
-    ):
-        with pytest.raises(WumpError, match=r"[\s\S]") as raised:
-            run("export", *arguments, catch_exceptions=False)
-        assert message in str(raised.value)
-    assert run("export", "npm:core", "--output", "/dev/null").exit_code == 0
-    assert Path("/dev/null").is_char_device()
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("remote", [False, True])
@@ -386,40 +392,3 @@ def test_a_reader_that_has_seen_enough(hot: CoreSettings, hot_server: tuple[int,
     assert process.wait(20) == 0
     assert process.stderr.read() == b""
     wait_for(lambda: count_exports(hot) == 0)
-
-
-async def test_reading_elsewhere(settings: CoreSettings, facts: CoreSettings, serving: Any) -> None:
-    """Two databases stand in for a primary and its replica, so that it shows who was asked."""
-    async with serving(settings.model_copy(update={"read_database_url": facts.database_url})) as api:
-        assert (await api.get(CORE)).status_code == 200
-        assert len((await api.get(CORE, params={"format": "csv"})).text.splitlines()) == 30
-        made = await api.post("/api/v1/packages", json={"purl": "npm:new"})
-        assert (await api.get(made.headers["location"])).status_code == 200
-        assert (await api.get("/api/v1/packages/npm/new")).status_code == 404
-        assert (await api.get("/health/jobs")).json()["waiting"] == 1
-    async with serving(settings) as api:
-        assert (await api.get("/api/v1/packages/npm/new")).status_code == 200
-
-
-@pytest.mark.parametrize(("broken", "name"), [("database_url", "the database"), ("read_database_url", "for reading")])
-async def test_health_says_which_database(settings: CoreSettings, serving: Any, broken: str, name: str) -> None:
-    both = settings.model_copy(update={"read_database_url": settings.database_url})
-    async with serving(both) as api:
-        assert (await api.get("/health/db")).json() == {"status": "ok", "detail": None}
-    away = SecretStr("postgresql://wump@127.0.0.1:1/wump")
-    async with serving(both.model_copy(update={broken: away})) as api:
-        response = await api.get("/health/db")
-        assert response.status_code == 503
-        detail = response.json()["detail"]
-        assert name in detail
-        assert ("for reading" in detail) == (broken == "read_database_url")
-
-
-def test_a_replica_needs_a_primary(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WUMP_READ_DATABASE_URL", "mysql://x")
-    with pytest.raises(WumpError, match=r"WUMP_READ_DATABASE_URL: .*must start with postgresql://"):
-        run("export", "npm:core", catch_exceptions=False)
-    monkeypatch.setenv("WUMP_READ_DATABASE_URL", "postgresql://wump@127.0.0.1:1/wump")
-    monkeypatch.delenv("WUMP_DATABASE_URL")
-    with pytest.raises(WumpError, match=r"WUMP_READ_DATABASE_URL: .*needs WUMP_DATABASE_URL"):
-        run("export", "npm:core", catch_exceptions=False)

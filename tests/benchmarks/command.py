@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="tests/benchmarks/run.py",
-        description="Measure wump against baselines in the same run, on servers of its own that are removed afterwards.",
+        description="Measure wump against baselines in the same run, on servers of its own, removed afterwards.",
     )
     parser.add_argument("--size", choices=SIZES, default="small", help="tiny: seconds; small: minutes; large: hours")
     parser.add_argument("--seed", type=int, default=1, help="another seed makes another graph")

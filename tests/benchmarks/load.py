@@ -40,9 +40,7 @@ async def load(port: int, path: str, connections: int, seconds: float) -> dict[s
     """Ask on several connections at once."""
     latencies: list[float] = []
     started, used = time.perf_counter(), time.process_time()
-    lengths = await asyncio.gather(
-        *(ask(port, path, started + seconds, latencies) for _ in range(connections))
-    )
+    lengths = await asyncio.gather(*(ask(port, path, started + seconds, latencies) for _ in range(connections)))
     took = time.perf_counter() - started
     latencies.sort()
     return {

@@ -47,7 +47,9 @@ class Measurement:
     def add_figure(self, label: str, unit: str, values: Sequence[float]) -> None:
         """Keep the median and the spread of these runs."""
         self.figures.append(
-            Figure(label, unit, _short(statistics.median(values)), _short(min(values)), _short(max(values)), len(values))
+            Figure(
+                label, unit, _short(statistics.median(values)), _short(min(values)), _short(max(values)), len(values)
+            )
         )
 
     def add_bar(

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -21,7 +21,7 @@ async def profile_statements(
     engine: AsyncEngine, records: Sequence[PackageRecord], save: Save
 ) -> list[tuple[str, float, float]]:
     """Save them one by one; returns (statement, milliseconds, calls) per package, the slowest first, and the rest."""
-    spent: Counter[str] = Counter()
+    spent: dict[str, float] = defaultdict(float)
     calls: Counter[str] = Counter()
     started = 0.0
 
@@ -44,12 +44,13 @@ async def profile_statements(
         event.remove(engine.sync_engine, "before_cursor_execute", before)
         event.remove(engine.sync_engine, "after_cursor_execute", after)
     whole, count = time.perf_counter() - begun, len(records)
-    found = [(name, seconds * 1000 / count, calls[name] / count) for name, seconds in spent.most_common(SHOWN)]
+    slowest = sorted(spent.items(), key=lambda item: -item[1])[:SHOWN]
+    found = [(name, seconds * 1000 / count, calls[name] / count) for name, seconds in slowest]
     shown = {name for name, _, _ in found}
     others = sum(seconds for name, seconds in spent.items() if name not in shown)
     other_calls = sum(number for name, number in calls.items() if name not in shown)
     found.append(("other statements", others * 1000 / count, other_calls / count))
-    found.append(("commits, rows by COPY, Python", (whole - spent.total()) * 1000 / count, 2.0))
+    found.append(("commits, rows by COPY, Python", (whole - sum(spent.values())) * 1000 / count, 2.0))
     return found
 
 

@@ -96,9 +96,7 @@ def _shown_figures(found: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     tails = [figure for figure in found["figures"] if "percentile" in figure["label"]]
     touched = [figure for figure in found["figures"] if figure["unit"] == "buffers"]
     return [
-        figure
-        for figures in (tails, touched)
-        for figure in sorted(figures, key=lambda figure: -figure["median"])[:8]
+        figure for figures in (tails, touched) for figure in sorted(figures, key=lambda figure: -figure["median"])[:8]
     ]
 
 

@@ -34,6 +34,7 @@ async def measure_serving(bench: Bench) -> Measurement:
         "WUMP_DATABASE_URL": bench.database_url,
         "WUMP_VALKEY_URL": bench.valkey_url,
         "WUMP_API_PORT": str(api_port),
+        "WUMP_LOG_LEVEL": "warning",
     }
     api_command = ["-m", "wump_core", "api"]
     bare_command = ["-m", "benchmarks.bare", str(bare_port), bench.database_url, statements]
@@ -53,9 +54,9 @@ async def measure_serving(bench: Bench) -> Measurement:
     quotients = ratios([item["rate"] for item in loads["api"]], [item["rate"] for item in loads["bare"]])
     found.add_bar("requests/s, API / bare", quotients, at_least=0.75)
     found.notes.append(
-        f"uvicorn with httptools and uvloop, {rounds} rounds of {bench.size.serve_seconds:g} s. The client is a small one"
-        " of our own in its own process; client, server and Postgres share the cores, so rates are lower than those of"
-        " a server alone, and the ratio is nearer to 1"
+        f"uvicorn with httptools and uvloop, {rounds} rounds of {bench.size.serve_seconds:g} s. The client is a small"
+        " one of our own in its own process; client, server and Postgres share the cores, so rates are lower than those"
+        " of a server alone, and the ratio is nearer to 1"
     )
     return found
 

@@ -27,7 +27,9 @@ WRITERS = 4
 MANY_WRITERS = 8
 DEPENDENCIES = 10
 _SCOPES: tuple[Scope, ...] = ("runtime", "development", "peer", "optional")
-_FIELDS = dict(zip(_SCOPES, ("dependencies", "devDependencies", "peerDependencies", "optionalDependencies"), strict=True))
+_FIELDS: dict[Scope, str] = dict(
+    zip(_SCOPES, ("dependencies", "devDependencies", "peerDependencies", "optionalDependencies"), strict=True)
+)
 
 
 async def measure_writing(bench: Bench) -> Measurement:
@@ -151,7 +153,7 @@ def _disjoint_records(size: Size, prefix: str, *, shared: bool) -> Iterator[Pack
 def _record(name: str, owner: str, needed: Iterable[int], drawn: random.Random) -> PackageRecord:
     dependencies = []
     for key in needed:
-        scope = drawn.choices(_SCOPES, (70, 25, 4, 1))[0]
+        scope: Scope = drawn.choices(_SCOPES, (70, 25, 4, 1))[0]
         dependencies.append(
             DependencyRecord(
                 purl=f"pkg:npm/p-{key}",
@@ -175,7 +177,7 @@ def _record(name: str, owner: str, needed: Iterable[int], drawn: random.Random) 
 async def _add_profiles(bench: Bench, found: Measurement) -> None:
     """Where the time of one writer goes, statement by statement, as the writer waits for it."""
     engine = _engine(bench, 1)
-    records = list(make_records(bench.size, "p", bench.seed + 1, max(20, bench.size.saved_packages // 4)))
+    records = list(make_records(bench.size, "profiled", bench.seed + 1, max(20, bench.size.saved_packages // 4)))
     for record in records[:10]:
         await save(engine, record)
     for label in ("new", "unchanged"):
