@@ -16,6 +16,9 @@ PAGE_ROWS = 51
 """As the API asks for a page of 50: one more tells whether there is a next page."""
 
 
+_EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """A filled database and how hard to try."""
@@ -57,6 +60,21 @@ async def fetch_ms(connection: asyncpg.Connection, statement: str, *arguments: o
 
 async def count_buffers(connection: asyncpg.Connection, statement: str, *arguments: object) -> int:
     """Pages of the database that a statement touches, found in memory or not."""
-    text = await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *arguments)
+    return _buffers(await connection.fetchval(f"{_EXPLAIN} {statement}", *arguments))
+
+
+async def count_generic_buffers(connection: asyncpg.Connection, statement: str, *arguments: int) -> int:
+    """The same under the plan that Postgres may settle on after a few calls, made for any values."""
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    await connection.execute(f"PREPARE counted AS {statement}")
+    try:
+        values = ", ".join(str(argument) for argument in arguments)
+        return _buffers(await connection.fetchval(f"{_EXPLAIN} EXECUTE counted ({values})"))
+    finally:
+        await connection.execute("DEALLOCATE counted")
+        await connection.execute("RESET plan_cache_mode")
+
+
+def _buffers(text: str) -> int:
     plan = json.loads(text)[0]["Plan"]
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])

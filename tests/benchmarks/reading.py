@@ -7,7 +7,7 @@ from time import monotonic
 from wump_core.store.answers import SORTS, page_statement
 from wump_core.store.dependents import SCOPE_COLUMNS
 
-from benchmarks.bench import PAGE_ROWS, Bench, count_buffers, fetch_ms
+from benchmarks.bench import PAGE_ROWS, Bench, count_buffers, count_generic_buffers, fetch_ms
 from benchmarks.measure import Measurement, alternate, percentile, ratios
 
 DEEP_PAGE = 1_000
@@ -96,22 +96,25 @@ async def measure_filters(bench: Bench) -> Measurement:
     """Every sort with every scope and several least numbers of repositories, on the hottest package."""
     found = Measurement("filters", "Each sort and filter on the hottest package: 99th percentile and buffers")
     hottest, connection = await bench.hottest(), bench.connection
-    slowest, largest, cut = 0.0, 0, 0
+    slowest, largest, largest_generic, cut = 0.0, 0, 0, 0
     for sort, scope, minimum in product(SORTS, (None, *SCOPE_COLUMNS), MINIMA):
         statement = page_statement(sort, scope, after=False)
         label = f"{sort}, {scope or 'any scope'}, at least {minimum:,}"
         buffers = await count_buffers(connection, statement, hottest, minimum, PAGE_ROWS)
+        generic = await count_generic_buffers(connection, statement, hottest, minimum, PAGE_ROWS)
         values, end = [], monotonic() + LONGEST_SECONDS
         while len(values) < bench.size.calls_for_p99 and monotonic() < end:
             values.append(await fetch_ms(connection, statement, hottest, minimum, PAGE_ROWS))
         cut += len(values) < bench.size.calls_for_p99
         tail = percentile(values, 0.99)
-        slowest, largest = max(slowest, tail), max(largest, buffers)
+        slowest, largest, largest_generic = max(slowest, tail), max(largest, buffers), max(largest_generic, generic)
         found.add_figure(label, "ms", values)
         found.add_figure(f"{label}, 99th percentile", "ms", [tail])
         found.add_figure(label, "buffers", [buffers])
+        found.add_figure(f"{label}, generic plan", "buffers", [generic])
     found.add_bar("slowest 99th percentile, ms", [slowest], at_most=20)
-    found.add_bar("most buffers", [largest], at_most=2_000)
+    found.add_bar("most buffers, planned for its values", [largest], at_most=2_000)
+    found.add_bar("most buffers, planned for any values", [largest_generic], at_most=2_000)
     found.notes.append(
         f"{bench.size.calls_for_p99:,} calls each; {cut} were cut short after {LONGEST_SECONDS:.0f} s."
         " The spread of a figure in ms is that of its calls"

@@ -87,7 +87,20 @@ def test_wheels_work_in_an_empty_environment(data_dir: Path, tmp_path: Path) -> 
 
     wump = str(venv / "bin" / "wump")
     shown = call(wump, "--help", folder=elsewhere, environment=environment).stdout
-    for command in ("track", "orgs", "explain", "demo", "up", "down", "doctor", "db", "worker", "scheduler", "api"):
+    for command in (
+        "track",
+        "orgs",
+        "explain",
+        "export",
+        "demo",
+        "up",
+        "down",
+        "doctor",
+        "db",
+        "worker",
+        "scheduler",
+        "api",
+    ):
         assert f" {command} " in shown
     providers = call(wump, "providers", "--format", "json", folder=elsewhere, environment=environment)
     assert {row["name"]: row["state"] for row in json.loads(providers.stdout)} == {"npm": "active", "pypi": "active"}

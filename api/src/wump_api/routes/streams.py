@@ -6,6 +6,7 @@ after it, the connection is cut, so that no reader takes a part for the whole.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Literal
@@ -107,8 +108,13 @@ def stream_dependents(
         first = True
         async with streams.open() as connection, aclosing(read(connection)) as chunks:
             async for rows in chunks:
-                yield encode([dependent_document(row, package) for row in rows], heading=first)
+                began = time.perf_counter()
+                chunk = encode([dependent_document(row, package) for row in rows], heading=first)
+                busy = time.perf_counter() - began
+                yield chunk
                 first = False
+                # Nobody else is served while a chunk is made, so as much time is left to pages.
+                await asyncio.sleep(busy)
         if first and (nothing := encode([], heading=True)):
             yield nothing
 
