@@ -50,7 +50,7 @@ def make_engine(
         url = make_url(database_url.get_secret_value()).set(drivername="postgresql+asyncpg")
     except Exception:
         raise ConfigurationError(
-            "WUMP_DATABASE_URL is not a database URL: postgresql://user:password@host/name"
+            "WUMP_DATABASE_URL or WUMP_READ_DATABASE_URL is not a database URL: postgresql://user:password@host/name"
         ) from None
     arguments: dict[str, Any] = {
         "timeout": 5,
