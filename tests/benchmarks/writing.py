@@ -182,7 +182,8 @@ async def _add_profiles(bench: Bench, found: Measurement) -> None:
         await save(engine, record)
     for label in ("new", "unchanged"):
         for name, milliseconds, calls in await profile_statements(engine, records[10:], save):
-            found.add_figure(f"one writer, {label}: {name} ({calls:.1f} calls)", "ms/package", [milliseconds])
+            counted = f" ({calls:.1f} calls)" if calls else ""
+            found.add_figure(f"one writer, {label}: {name}{counted}", "ms/package", [milliseconds])
     await engine.dispose()
 
 

@@ -15,6 +15,7 @@ from wump_core.store.audit import list_faults, rebuild
 from wump_core.store.dependents import fold_deltas
 from wump_core.store.packages import add_packages, save_package
 from wump_core.store.repositories import add_repository
+from wump_migrations.runner import schema_differences
 
 Edge = tuple[str, Scope]
 
@@ -252,6 +253,19 @@ async def test_unknown_dependencies_keep_the_old_statements(engine: AsyncEngine)
     record = package("a", "one/a", version="3.0.0")
     await save(engine, record.model_copy(update={"dependencies": None, "dependencies_unknown": "no metadata"}))
     assert await read_answer(engine) == before
+
+
+async def test_a_first_load_is_derived_set_wise_and_leaves_the_schema_as_it_was(engine: AsyncEngine) -> None:
+    for record in HISTORY:
+        await save(engine, record)
+    whole = await read_answer(engine)
+    async with engine.begin() as connection:
+        await connection.execute(text("TRUNCATE dependencies, package_organizations, package_totals, package_deltas"))
+    await rebuild(engine)
+    assert await read_answer(engine) == whole
+    assert await schema_differences(engine) == []
+    await save(engine, package("a", "three/a", ("base", "runtime")))
+    assert await _faults(engine) == []
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["dependencies known", "dependencies unknown"])

@@ -3,10 +3,13 @@
 The same SQL that keeps rows up to date one by one computes them all here, so a difference is a bug or damage.
 """
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIndex
 
 from wump_core.store import dependencies, dependents
 from wump_core.store.dependencies import all_derived_dependencies
@@ -41,23 +44,84 @@ async def list_faults(connection: AsyncConnection) -> list[Fault]:
 async def rebuild(engine: AsyncEngine) -> None:
     """Derive dependencies, the answer and its totals anew, set-wise, in one transaction.
 
-    Writers wait meanwhile; readers see the old rows until the end.
+    Writers wait meanwhile; readers see the old rows until the end. Where there are none yet, as after loading
+    an empty database, indexes and foreign keys are built once behind the rows instead of row by row.
     """
     async with engine.begin() as connection:
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
+        await connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
         # Statements too: whoever has added one but not yet derived from it must finish first.
         await connection.execute(
             text(
-                "LOCK TABLE packages, sources, statements, dependencies, package_organizations, package_totals,"
-                " package_deltas IN EXCLUSIVE MODE"
+                "LOCK TABLE packages, sources, statements, dependencies, package_organizations, package_deltas,"
+                " package_totals IN EXCLUSIVE MODE"
             )
         )
-        for statement in _REBUILD:
-            await connection.execute(text(statement))
+        is_first = (await connection.execute(text("SELECT NOT EXISTS (SELECT FROM dependencies)"))).scalar_one()
+        await _rebuild_dependencies(connection, is_first=is_first)
+        await _rebuild_answers(connection, is_first=is_first)
     async with engine.connect() as connection:
         maintenance = await connection.execution_options(isolation_level="AUTOCOMMIT")
         for table in ("dependencies", "package_organizations", "package_totals", "package_deltas"):
             await maintenance.execute(text(f"VACUUM (ANALYZE) {table}"))
+
+
+async def _rebuild_dependencies(connection: AsyncConnection, *, is_first: bool) -> None:
+    columns = ", ".join(("package_id", "repository_id", *dependencies.VALUE_COLUMNS))
+    rows = f"CREATE TEMPORARY TABLE rebuilt_dependencies ON COMMIT DROP AS {all_derived_dependencies()}"
+    await connection.execute(text(rows))
+    async with _built_behind(connection, dependencies.dependencies, is_first=is_first):
+        await connection.execute(text("DELETE FROM dependencies"))
+        await connection.execute(
+            text(
+                f"INSERT INTO dependencies ({columns}) SELECT {columns} FROM rebuilt_dependencies"
+                " ORDER BY package_id, repository_id"
+            )
+        )
+    # What comes next joins the new rows; without statistics it would look each of them up.
+    await connection.execute(text("ANALYZE dependencies"))
+
+
+async def _rebuild_answers(connection: AsyncConnection, *, is_first: bool) -> None:
+    columns = ", ".join(("package_id", "organization_id", *dependents.VALUE_COLUMNS))
+    rows = f"CREATE TEMPORARY TABLE rebuilt_answers ON COMMIT DROP AS {all_derived_answers()}"
+    await connection.execute(text(rows))
+    async with _built_behind(connection, dependents.package_organizations, is_first=is_first):
+        await connection.execute(text("DELETE FROM package_organizations"))
+        # Written in the order of the default page, so that a page lies together on disk too.
+        await connection.execute(
+            text(
+                f"INSERT INTO package_organizations ({columns}) SELECT {columns} FROM rebuilt_answers"
+                " ORDER BY package_id, repositories DESC, organization_id DESC"
+            )
+        )
+    await connection.execute(text("DELETE FROM package_deltas"))
+    await connection.execute(text("DELETE FROM package_totals"))
+    await connection.execute(
+        text(
+            f"INSERT INTO package_totals (package_id, {', '.join(_TOTALS)}, as_of)"
+            f" SELECT package_id, {', '.join(_TOTALS)}, now() FROM ({_DERIVED_TOTALS}) totals"
+        )
+    )
+
+
+@asynccontextmanager
+async def _built_behind(connection: AsyncConnection, table: Table, *, is_first: bool) -> AsyncGenerator[None]:
+    """Take off a table's indexes and keys while it is filled for the first time, and build them behind the rows."""
+    if not is_first:
+        yield
+        return
+    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    foreign_keys = sorted(table.foreign_key_constraints, key=lambda constraint: str(constraint.name))
+    for constraint in (*foreign_keys, table.primary_key):
+        await connection.execute(DropConstraint(constraint))
+    for index in indexes:
+        await connection.execute(DropIndex(index))
+    yield
+    for constraint in (table.primary_key, *foreign_keys):
+        await connection.execute(AddConstraint(constraint))
+    for index in indexes:
+        await connection.execute(CreateIndex(index))
 
 
 def _differs(stored: str, computed: str, columns: tuple[str, ...]) -> str:
@@ -126,23 +190,4 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
         " LEFT JOIN repositories r ON r.id = p.repository_id LEFT JOIN accounts a ON a.id = r.account_id"
         " WHERE p.organization_id IS DISTINCT FROM a.organization_id",
     ),
-)
-_REBUILD = (
-    "DELETE FROM package_deltas",
-    "DELETE FROM package_totals",
-    f"CREATE TEMPORARY TABLE rebuilt_dependencies ON COMMIT DROP AS {all_derived_dependencies()}",
-    "DELETE FROM dependencies",
-    f"INSERT INTO dependencies (package_id, repository_id, {', '.join(dependencies.VALUE_COLUMNS)})"
-    f" SELECT package_id, repository_id, {', '.join(dependencies.VALUE_COLUMNS)} FROM rebuilt_dependencies"
-    " ORDER BY package_id, repository_id",
-    # What comes next joins the new rows; without statistics it would look each of them up.
-    "ANALYZE dependencies",
-    f"CREATE TEMPORARY TABLE rebuilt_answers ON COMMIT DROP AS {all_derived_answers()}",
-    "DELETE FROM package_organizations",
-    # Written in the order of the default page, so that a page lies together on disk too.
-    f"INSERT INTO package_organizations (package_id, organization_id, {', '.join(dependents.VALUE_COLUMNS)})"
-    f" SELECT package_id, organization_id, {', '.join(dependents.VALUE_COLUMNS)} FROM rebuilt_answers"
-    " ORDER BY package_id, repositories DESC, organization_id DESC",
-    f"INSERT INTO package_totals (package_id, {', '.join(_TOTALS)}, as_of)"
-    f" SELECT package_id, {', '.join(_TOTALS)}, now() FROM ({_DERIVED_TOTALS}) totals",
 )
