@@ -66,7 +66,7 @@ async def test_popularity_does_not_show_in_the_cost_of_a_page(settings: CoreSett
     listed = {name: await connection.fetchval(_LISTED, keys[name]) for name in ("hot", "small")}
     assert listed == {"hot": HOT, "small": SMALL}
 
-    package = str(answers._PACKAGE).replace(":purl", "$1")
+    package = answers.PACKAGE_STATEMENT
     hot, small = [(await buffers(connection, package, f"pkg:npm/{name}"))[0] for name in ("hot", "small")]
     assert hot <= small * 1.2 + 8
     for sort in answers.SORTS:

@@ -3,12 +3,9 @@
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
-from wump_core.store import answers
 
 from benchmarks.graph import HOTTEST, Size
 
@@ -35,21 +32,6 @@ class Bench:
         key: int = await self.connection.fetchval("SELECT id FROM packages WHERE purl = $1", HOTTEST)
         return key
 
-    async def package_statement(self) -> str:
-        """The statement by which the API finds a package, as the driver gets it."""
-        seen: list[str] = []
-
-        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            seen.append(statement)
-
-        event.listen(self.engine.sync_engine, "before_cursor_execute", note)
-        try:
-            async with self.engine.connect() as connection:
-                await answers.get_package(connection, HOTTEST)
-        finally:
-            event.remove(self.engine.sync_engine, "before_cursor_execute", note)
-        return seen[-1]
-
 
 async def fetch_ms(connection: asyncpg.Connection, statement: str, *arguments: object) -> float:
     """Milliseconds that one call takes, as the caller waits for it."""
@@ -61,18 +43,6 @@ async def fetch_ms(connection: asyncpg.Connection, statement: str, *arguments: o
 async def count_buffers(connection: asyncpg.Connection, statement: str, *arguments: object) -> int:
     """Pages of the database that a statement touches, found in memory or not."""
     return _buffers(await connection.fetchval(f"{_EXPLAIN} {statement}", *arguments))
-
-
-async def count_generic_buffers(connection: asyncpg.Connection, statement: str, *arguments: int) -> int:
-    """The same under the plan that Postgres may settle on after a few calls, made for any values."""
-    await connection.execute("SET plan_cache_mode = force_generic_plan")
-    await connection.execute(f"PREPARE counted AS {statement}")
-    try:
-        values = ", ".join(str(argument) for argument in arguments)
-        return _buffers(await connection.fetchval(f"{_EXPLAIN} EXECUTE counted ({values})"))
-    finally:
-        await connection.execute("DEALLOCATE counted")
-        await connection.execute("RESET plan_cache_mode")
 
 
 def _buffers(text: str) -> int:

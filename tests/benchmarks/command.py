@@ -108,7 +108,6 @@ async def _measure(bench: Bench, only: Sequence[str]) -> dict[str, Any]:
             document["seconds"][name] = round(time.perf_counter() - started, 1)
             document["measurements"][name] = found.document()
             print_measurement(found.document(), document["seconds"][name])
-    document["graph"]["dependencies"] = {"rows": await bench.connection.fetchval("SELECT count(*) FROM dependencies")}
     document["machine"]["load_at_end"] = round(os.getloadavg()[0], 1)
     return document
 

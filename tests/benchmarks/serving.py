@@ -13,6 +13,8 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from wump_core.store import answers
+
 from benchmarks.bench import Bench
 from benchmarks.graph import HOTTEST
 from benchmarks.measure import Measurement, ratios
@@ -28,7 +30,7 @@ async def measure_serving(bench: Bench) -> Measurement:
     """Requests per second of one process each, alternating."""
     found = Measurement("serving", f"The hottest page over HTTP, {CONNECTIONS} connections: API against bare ASGI")
     rounds = 2 if bench.size.name == "tiny" else 4
-    statements = json.dumps([await bench.package_statement(), HOTTEST, PAGE, await bench.hottest()])
+    statements = json.dumps([answers.PACKAGE_STATEMENT, HOTTEST, PAGE, await bench.hottest()])
     api_port, bare_port = _free_port(), _free_port()
     settings = {
         "WUMP_DATABASE_URL": bench.database_url,

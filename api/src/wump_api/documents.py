@@ -74,8 +74,8 @@ def organization_document(public_id: object, host: str, login: str, kind: str) -
 
 
 def profile_url(host: str, login: str) -> str:
-    """Where a person can look at an account."""
-    return f"https://{host}/{quote(login, safe='/~')}"
+    """Where a person can look at an account; records hold no login that would need quoting."""
+    return f"https://{host}/{login}"
 
 
 def counts_document(row: Row) -> Document:
@@ -119,15 +119,20 @@ def package_document(row: Row) -> Document:
     }
 
 
-def dependent_document(row: Row, package: Row) -> Document:
-    """One row of the answer. The evidence goes through as the bytes that the database keeps."""
+def dependent_documents(rows: Sequence[Row], package: Row) -> list[Document]:
+    """Rows of the answer. The evidence goes through as the bytes that the database keeps."""
+    evidence_url = f"{package_url(package)}/dependents/evidence?organization="
+    return [_dependent_document(row, evidence_url) for row in rows]
+
+
+def _dependent_document(row: Row, evidence_url: str) -> Document:
     return {
         "id": row["organization_public_id"],
         "host": row["host"],
         "login": row["login"],
         "kind": row["kind"],
         "profile_url": profile_url(row["host"], row["login"]),
-        "url": f"{package_url(package)}/dependents/evidence?organization={row['organization_public_id']}",
+        "url": f"{evidence_url}{row['organization_public_id']}",
         "repositories": row["repositories"],
         "usage": {scope: row[column] for scope, column in SCOPE_COLUMNS.items() if row[column]},
         "stars": row["stars"],

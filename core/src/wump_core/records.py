@@ -53,6 +53,12 @@ WebAddress = Annotated[
 ]
 PurlText = Annotated[str, StringConstraints(max_length=MAX_PURL_LENGTH), AfterValidator(_canonical_purl)]
 
+HostPath = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_PATH_LENGTH, pattern=r"^[A-Za-z0-9_.~+-]+(/[A-Za-z0-9_.~+-]+)*$"),
+]
+"""A path on a code host, without what would have to be quoted in an address."""
+
 Scope = Literal["runtime", "development", "test", "build", "peer", "optional", "unknown"]
 DependencySource = Literal["registry", "git", "url", "path", "workspace"]
 ProviderType = Literal["repository", "registry", "aggregator"]
@@ -87,10 +93,8 @@ class RepositoryClaim(Record):
     """
 
     host: Annotated[str, StringConstraints(min_length=3, max_length=255, pattern=r"^[a-z0-9.-]+$")]
-    path: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATH_LENGTH), AfterValidator(_storable)]
-    owner: (
-        Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATH_LENGTH), AfterValidator(_storable)] | None
-    ) = None
+    path: HostPath
+    owner: HostPath | None = None
     directory: Short | None = Field(default=None, description="Where in the repository the package stands.")
     verified: bool = False
 

@@ -13,7 +13,7 @@ from wump_core.records import Scope
 from wump_core.store import answers
 
 from wump_api.documents import (
-    dependent_document,
+    dependent_documents,
     empty_hint,
     evidence_document,
     json_response,
@@ -105,7 +105,7 @@ async def _list_page(
         raise Problem("invalid-cursor", "cursor: it was altered") from None
     page = rows[:limit]
     next_cursor = make_cursor(query, [page[-1]["rank"], page[-1]["organization_id"]]) if len(rows) > limit else None
-    data = [dependent_document(row, package) for row in page]
+    data = dependent_documents(page, package)
     unfiltered = filters["scope"] is None and filters["min_repositories"] == 1
     hint = empty_hint(package) if not data and not cursor else None
     return json_response(

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from wump_api.documents import DEPENDENT_COLUMNS, Document, csv_lines, dependent_document, package_url
+from wump_api.documents import DEPENDENT_COLUMNS, Document, csv_lines, dependent_documents, package_url
 from wump_api.problems import Problem, StreamCut
 
 FETCH_TIMEOUT_MS = 30_000
@@ -109,7 +109,7 @@ def stream_dependents(
         async with streams.open() as connection, aclosing(read(connection)) as chunks:
             async for rows in chunks:
                 began = time.perf_counter()
-                chunk = encode([dependent_document(row, package) for row in rows], heading=first)
+                chunk = encode(dependent_documents(rows, package), heading=first)
                 busy = time.perf_counter() - began
                 yield chunk
                 first = False
