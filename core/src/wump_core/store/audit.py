@@ -3,7 +3,7 @@
 The same SQL that keeps rows up to date one by one computes them all here, so a difference is a bug or damage.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -67,34 +67,29 @@ async def rebuild(engine: AsyncEngine) -> None:
 
 
 async def _rebuild_dependencies(connection: AsyncConnection, *, is_first: bool) -> None:
-    columns = ", ".join(("package_id", "repository_id", *dependencies.VALUE_COLUMNS))
-    rows = f"CREATE TEMPORARY TABLE rebuilt_dependencies ON COMMIT DROP AS {all_derived_dependencies()}"
-    await connection.execute(text(rows))
-    async with _built_behind(connection, dependencies.dependencies, is_first=is_first):
-        await connection.execute(text("DELETE FROM dependencies"))
-        await connection.execute(
-            text(
-                f"INSERT INTO dependencies ({columns}) SELECT {columns} FROM rebuilt_dependencies"
-                " ORDER BY package_id, repository_id"
-            )
-        )
+    columns = ("package_id", "repository_id", *dependencies.VALUE_COLUMNS)
+    await _refill(
+        connection,
+        dependencies.dependencies,
+        f"SELECT {', '.join(columns)} FROM ({all_derived_dependencies()}) derived ORDER BY package_id, repository_id",
+        columns,
+        is_first=is_first,
+    )
     # What comes next joins the new rows; without statistics it would look each of them up.
     await connection.execute(text("ANALYZE dependencies"))
 
 
 async def _rebuild_answers(connection: AsyncConnection, *, is_first: bool) -> None:
-    columns = ", ".join(("package_id", "organization_id", *dependents.VALUE_COLUMNS))
-    rows = f"CREATE TEMPORARY TABLE rebuilt_answers ON COMMIT DROP AS {all_derived_answers()}"
-    await connection.execute(text(rows))
-    async with _built_behind(connection, dependents.package_organizations, is_first=is_first):
-        await connection.execute(text("DELETE FROM package_organizations"))
-        # Written in the order of the default page, so that a page lies together on disk too.
-        await connection.execute(
-            text(
-                f"INSERT INTO package_organizations ({columns}) SELECT {columns} FROM rebuilt_answers"
-                " ORDER BY package_id, repositories DESC, organization_id DESC"
-            )
-        )
+    columns = ("package_id", "organization_id", *dependents.VALUE_COLUMNS)
+    await _refill(
+        connection,
+        dependents.package_organizations,
+        # In the order of the default page, so that a page lies together on disk too.
+        f"SELECT {', '.join(columns)} FROM ({all_derived_answers()}) derived"
+        " ORDER BY package_id, repositories DESC, organization_id DESC",
+        columns,
+        is_first=is_first,
+    )
     await connection.execute(text("DELETE FROM package_deltas"))
     await connection.execute(text("DELETE FROM package_totals"))
     await connection.execute(
@@ -103,6 +98,18 @@ async def _rebuild_answers(connection: AsyncConnection, *, is_first: bool) -> No
             f" SELECT package_id, {', '.join(_TOTALS)}, now() FROM ({_DERIVED_TOTALS}) totals"
         )
     )
+
+
+async def _refill(
+    connection: AsyncConnection, table: Table, rows: str, columns: Sequence[str], *, is_first: bool
+) -> None:
+    """Replace a table's rows by these, which may be derived from the old ones."""
+    if not is_first:
+        await connection.execute(text(f"CREATE TEMPORARY TABLE derived_{table.name} ON COMMIT DROP AS {rows}"))
+        await connection.execute(text(f"DELETE FROM {table.name}"))
+        rows = f"SELECT * FROM derived_{table.name}"
+    async with _built_behind(connection, table, is_first=is_first):
+        await connection.execute(text(f"INSERT INTO {table.name} ({', '.join(columns)}) {rows}"))
 
 
 @asynccontextmanager
