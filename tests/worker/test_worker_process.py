@@ -67,7 +67,6 @@ async def test_it_ends_what_it_began_before_it_stops(
 def test_what_is_wrong_at_the_start_is_said_with_its_exit_code(settings: CoreSettings) -> None:
     wrong = {
         2: [
-            {"WUMP_PROVIDER_NPM_HOSTS": '["http://"]', "WUMP_PROVIDER_NPM_BASE_URL": "https://r.example"},
             {"WUMP_WORKER_THREADS": "0"},
             {"WUMP_VALKEY_URL": "valkey://127.0.0.1:port/0"},
             {"WUMP_DATABASE_URL": "mysql://x"},
