@@ -206,6 +206,25 @@ async def test_repositories_of_one_organization_saved_at_once_are_all_counted(en
     assert await read_answer(engine) == expected(records)
 
 
+async def test_a_count_waits_for_the_one_that_is_being_written(engine: AsyncEngine) -> None:
+    """While a repository of an organization is saved, uncommitted, another one of the same organization is."""
+    records = [package("base", "own/base"), package("first", "big/first", ("base", "runtime"))]
+    for record in records:
+        await save(engine, record)
+    second = package("second", "big/second", ("base", "runtime"))
+    third = package("third", "big/third", ("base", "runtime"))
+    async with engine.begin() as connection:
+        ids = await add_packages(connection, [parse_purl("pkg:npm/second"), parse_purl("pkg:npm/base")])
+        assert second.repository
+        repository = await add_repository(connection, second.repository)
+    async with engine.begin() as connection:
+        await save_package(connection, "npm", second, repository, ids)
+        other = asyncio.create_task(save(engine, third))
+        await asyncio.sleep(0.5)
+    await other
+    assert await read_answer(engine) == expected([*records, second, third])
+
+
 async def test_random_histories(engine: AsyncEngine) -> None:
     """Many packages, owners and moves, eight at a time; then the newest record of each counts."""
     rng = random.Random(20261126)

@@ -136,7 +136,7 @@ def reachable_package(package: Path, version: str, account: Account | None) -> P
             _copy_readable(package, temporary)
             temporary.rename(copy)
         except FileExistsError:
-            pass  # another process was faster
+            return copy / package.name  # another process was faster
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return copy / package.name

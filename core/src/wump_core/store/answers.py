@@ -1,6 +1,6 @@
 """What the API reads: fixed statements, each bounded by the size of a page and not by a package's popularity.
 
-Only a filter that few of a popular package's rows pass reads further, until the page is full.
+Only a filter together with a sort that no index serves may read further.
 The page of dependents runs on the asyncpg connection beneath; its text depends only on the sort and the scope,
 never on a value. A stream is the same statement without an end, read in chunks from one snapshot.
 """
