@@ -20,7 +20,25 @@ import pluggy
 from pydantic import Field, StringConstraints
 
 from wump_core.purl import Purl
-from wump_core.records import ManifestRecord, PackageRecord, ProviderHealth, ProviderType, Record, Short, Text
+from wump_core.records import (
+    DependencyRecord,
+    DependentRecord,
+    ManifestRecord,
+    OrganizationRecord,
+    PackageRecord,
+    Page,
+    ProviderHealth,
+    ProviderType,
+    PurlText,
+    RateLimitStatus,
+    Record,
+    RepositoryQuery,
+    RepositoryRecord,
+    Short,
+    SponsorshipRecord,
+    Text,
+    TreeRecord,
+)
 from wump_core.settings import ProviderSettings
 
 PROJECT_NAME = "wump"
@@ -77,6 +95,67 @@ class DataProvider:
         """
 
     @hookspec(firstresult=True)
+    async def search_packages(self, context: Context, query: str, cursor: str | None) -> Page[PackageRecord]:
+        """Search packages by words, the best match first. `dependencies` may be null, as nobody asked for them."""
+
+    @hookspec(firstresult=True)
+    async def fetch_dependents(self, context: Context, purl: Purl, cursor: str | None) -> Page[DependentRecord]:
+        """Fetch what depends on a package, as far as the upstream knows.
+
+        A code search for manifests that name the package is one of these, with `certain` false.
+
+        Raises: `Unavailable` where the upstream has switched this off: unknown is not none.
+        """
+
+    @hookspec(firstresult=True)
+    async def fetch_changes(self, context: Context, cursor: str | None) -> Page[PurlText]:
+        """Fetch which packages changed upstream since the cursor; without one, say only where it begins: now.
+
+        `next_cursor` is never null here: it is where the next call goes on, after a page that may be empty.
+        """
+
+    @hookspec(firstresult=True)
+    async def search_repositories(
+        self, context: Context, query: RepositoryQuery, cursor: str | None
+    ) -> Page[RepositoryRecord]:
+        """Search repositories, all that there are: an upstream's cap on results is worked around."""
+
+    @hookspec(firstresult=True)
+    async def fetch_repository(self, context: Context, url: str) -> RepositoryRecord:
+        """Fetch one repository, named by its web address `https://host/path`; a renamed one under its new name.
+
+        Raises: `NotFound` where there is none, it is private, or the host may not show it.
+        """
+
+    @hookspec(firstresult=True)
+    async def fetch_tree(self, context: Context, url: str, revision: str | None) -> TreeRecord:
+        """Fetch the paths of all files at a revision (branch, tag or commit; null: the default branch's head)."""
+
+    @hookspec(firstresult=True)
+    async def fetch_file(self, context: Context, url: str, revision: str, path: str) -> bytes:
+        """Fetch one file's bytes at a revision.
+
+        Raises: `NotFound` where there is no such file, or it is no file.
+        """
+
+    @hookspec(firstresult=True)
+    async def fetch_dependency_graph(self, context: Context, url: str, cursor: str | None) -> Page[DependencyRecord]:
+        """Fetch what the host itself computed that a repository depends on.
+
+        A host that needs time for it answers with an empty page whose cursor asks for the result.
+        """
+
+    @hookspec(firstresult=True)
+    async def fetch_organization(self, context: Context, host: str, login: str) -> OrganizationRecord:
+        """Fetch one account of a code host, an organization's or a person's, with where it can be funded."""
+
+    @hookspec(firstresult=True)
+    async def fetch_sponsorships(
+        self, context: Context, host: str, login: str, cursor: str | None
+    ) -> Page[SponsorshipRecord]:
+        """Fetch the public sponsorships that an account gives, then those that it gets."""
+
+    @hookspec(firstresult=True)
     def parse_manifest(self, path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
         """Read one file that states dependencies. Synchronous and pure.
 
@@ -90,6 +169,10 @@ class DataProvider:
     @hookspec(firstresult=True)
     async def health_check(self, context: Context) -> ProviderHealth:
         """Ask the upstream for as little as shows that it answers."""
+
+    @hookspec(firstresult=True)
+    async def rate_limit_status(self, context: Context) -> RateLimitStatus:
+        """Ask the upstream what is left of its limits, where asking costs nothing."""
 
 
 REQUIRED_HOOKS = frozenset({"describe_provider"})

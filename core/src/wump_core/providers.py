@@ -31,7 +31,20 @@ from wump_core.errors import (
 )
 from wump_core.hookspecs import CAPABILITIES, ENTRY_POINT_GROUP, PROJECT_NAME, Context, DataProvider, ProviderInfo
 from wump_core.purl import Purl
-from wump_core.records import ManifestRecord, PackageRecord, ProviderHealth, Record
+from wump_core.records import (
+    DependencyRecord,
+    DependentRecord,
+    ManifestRecord,
+    OrganizationRecord,
+    PackageRecord,
+    Page,
+    ProviderHealth,
+    RateLimitStatus,
+    RepositoryQuery,
+    RepositoryRecord,
+    SponsorshipRecord,
+    TreeRecord,
+)
 from wump_core.registries import find_base_url
 from wump_core.settings import ProviderSettings, describe_settings_error
 
@@ -44,7 +57,7 @@ _HTTP_ERRORS: Mapping[int, tuple[type[ProviderError], str]] = {
     451: (NotFound, "may not show it"),
 }
 
-AnyRecord = TypeVar("AnyRecord", bound=Record)
+Result = TypeVar("Result")
 log = structlog.get_logger("wump.providers")
 
 
@@ -62,18 +75,73 @@ class Provider:
     hooks: Any
 
     async def fetch_package(self, context: Context, purl: Purl) -> PackageRecord:
-        """Call the hook; see `hookspecs`. Raises a `ProviderError`, never anything else."""
-        record = await self._call(PackageRecord, lambda: self.hooks.fetch_package(context=context, purl=purl))
+        """Call the hook; see `hookspecs`. Raises a `ProviderError`, never anything else. So do all others here."""
+        record = await self._call(PackageRecord, self.hooks.fetch_package, context=context, purl=purl)
         if record.purl != str(purl):
             raise InvalidResponse(f"{self.name} was asked for {purl} and answered with {record.purl}")
         return record
+
+    async def search_packages(self, context: Context, query: str, cursor: str | None) -> Page[PackageRecord]:
+        """Call the hook."""
+        return await self._call(Page, self.hooks.search_packages, context=context, query=query, cursor=cursor)
+
+    async def fetch_dependents(self, context: Context, purl: Purl, cursor: str | None) -> Page[DependentRecord]:
+        """Call the hook."""
+        return await self._call(Page, self.hooks.fetch_dependents, context=context, purl=purl, cursor=cursor)
+
+    async def fetch_changes(self, context: Context, cursor: str | None) -> Page[str]:
+        """Call the hook."""
+        page = await self._call(Page, self.hooks.fetch_changes, context=context, cursor=cursor)
+        if page.next_cursor is None:
+            raise InvalidResponse(f"{self.name} does not say from where its changes go on")
+        return page
+
+    async def search_repositories(
+        self, context: Context, query: RepositoryQuery, cursor: str | None
+    ) -> Page[RepositoryRecord]:
+        """Call the hook."""
+        return await self._call(Page, self.hooks.search_repositories, context=context, query=query, cursor=cursor)
+
+    async def fetch_repository(self, context: Context, url: str) -> RepositoryRecord:
+        """Call the hook."""
+        return await self._call(RepositoryRecord, self.hooks.fetch_repository, context=context, url=url)
+
+    async def fetch_tree(self, context: Context, url: str, revision: str | None) -> TreeRecord:
+        """Call the hook."""
+        return await self._call(TreeRecord, self.hooks.fetch_tree, context=context, url=url, revision=revision)
+
+    async def fetch_file(self, context: Context, url: str, revision: str, path: str) -> bytes:
+        """Call the hook."""
+        return await self._call(bytes, self.hooks.fetch_file, context=context, url=url, revision=revision, path=path)
+
+    async def fetch_dependency_graph(self, context: Context, url: str, cursor: str | None) -> Page[DependencyRecord]:
+        """Call the hook."""
+        return await self._call(Page, self.hooks.fetch_dependency_graph, context=context, url=url, cursor=cursor)
+
+    async def fetch_organization(self, context: Context, host: str, login: str) -> OrganizationRecord:
+        """Call the hook."""
+        return await self._call(
+            OrganizationRecord, self.hooks.fetch_organization, context=context, host=host, login=login
+        )
+
+    async def fetch_sponsorships(
+        self, context: Context, host: str, login: str, cursor: str | None
+    ) -> Page[SponsorshipRecord]:
+        """Call the hook."""
+        return await self._call(
+            Page, self.hooks.fetch_sponsorships, context=context, host=host, login=login, cursor=cursor
+        )
+
+    async def rate_limit_status(self, context: Context) -> RateLimitStatus:
+        """Call the hook."""
+        return await self._call(RateLimitStatus, self.hooks.rate_limit_status, context=context)
 
     async def health_check(self, context: Context) -> ProviderHealth:
         """Call the hook; a failure is an unhealthy answer, not an error."""
         if "health_check" not in self.capabilities:
             return ProviderHealth(ok=True, detail="the provider has no check of its own")
         try:
-            return await self._call(ProviderHealth, lambda: self.hooks.health_check(context=context))
+            return await self._call(ProviderHealth, self.hooks.health_check, context=context)
         except ProviderError as error:
             return ProviderHealth(ok=False, detail=str(error)[:2_000])
 
@@ -87,21 +155,21 @@ class Provider:
             raise ProviderFailed(f"{self.name} failed on {path}: {type(error).__name__}: {error}"[:500]) from error
         return self._checked(ManifestRecord, record)
 
-    async def _call(self, record_type: type[AnyRecord], call: Callable[[], Awaitable[Any]]) -> AnyRecord:
+    async def _call(self, result_type: type[Result], hook: Callable[..., Awaitable[Any]], **arguments: Any) -> Result:
         try:
             async with asyncio.timeout(CALL_DEADLINE_SECONDS):
-                record = await call()
+                result = await hook(**arguments)
         except ProviderError as error:
             error.args = (_storable(str(error)),)
             raise
         except (Exception, SystemExit) as error:
             raise translate_error(self.name, error) from error
-        return self._checked(record_type, record)
+        return self._checked(result_type, result)
 
-    def _checked(self, record_type: type[AnyRecord], record: object) -> AnyRecord:
-        if not isinstance(record, record_type):
-            raise ProviderFailed(f"{self.name} returned {type(record).__name__} instead of {record_type.__name__}")
-        return record
+    def _checked(self, result_type: type[Result], result: object) -> Result:
+        if not isinstance(result, result_type):
+            raise ProviderFailed(f"{self.name} returned {type(result).__name__} instead of {result_type.__name__}")
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +198,17 @@ class Providers:
         ]
         return sorted(able, key=lambda provider: provider.info.provider_type != "registry")
 
+    def choose_for_host(self, capability: str, host: str) -> list[Provider]:
+        """Who can do this for that code host, in the operator's order."""
+        return [
+            provider
+            for provider in self.active
+            if capability in provider.capabilities and provider.settings.code_host == host
+        ]
+
     async def fetch_with_fallback(
-        self, capability: str, ecosystem: str, call: Callable[[Provider], Awaitable[AnyRecord]]
-    ) -> tuple[Provider, AnyRecord]:
+        self, capability: str, ecosystem: str, call: Callable[[Provider], Awaitable[Result]]
+    ) -> tuple[Provider, Result]:
         """Ask the first able provider, and the next where one is out of reach; says which one answered.
 
         Raises:

@@ -5,16 +5,28 @@ a plugin returns is validated here once; behind this line nobody checks again. A
 not tell is null, with a reason beside it where that matters: an empty tuple means "asked, and none".
 """
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from wump_core.hosts import MAX_PATH_LENGTH
 from wump_core.purl import MAX_PURL_LENGTH, parse_purl
 
 MAX_DEPENDENCIES = 20_000
 MAX_DIAGNOSTICS = 500
+MAX_TREE_ENTRIES = 200_000
+MAX_PAGE_ITEMS = 10_000
 
 
 def _storable(text: str) -> str:
@@ -60,7 +72,14 @@ HostPath = Annotated[
 """A path on a code host, without what would have to be quoted in an address."""
 
 Scope = Literal["runtime", "development", "test", "build", "peer", "optional", "unknown"]
-DependencySource = Literal["registry", "git", "url", "path", "workspace"]
+DependencySource = Literal["registry", "git", "url", "path", "link", "workspace"]
+"""Where a dependency comes from.
+
+`registry` alone is counted, also through a mirror or an alias. `git`, `url` (an archive) and `path` (a copy of a
+local file or directory, editable or not) say where the thing itself is. `link` is a directory that is only linked to
+(`link:` and `portal:`). `workspace` is a member of the same project: `workspace:`, `workspace = true`, a member's
+name that a lockfile resolves to the member's directory.
+"""
 ProviderType = Literal["repository", "registry", "aggregator"]
 
 
@@ -164,7 +183,12 @@ class ManifestRecord(Record):
     status: Literal["ok", "partial"]
     project: Project | None = None
     dependencies: tuple[DependencyRecord, ...] = Field(max_length=MAX_DEPENDENCIES)
-    needs: tuple[Text, ...] = Field(default=(), max_length=100, description="Paths of sibling files it wants to read.")
+    needs: tuple[Text, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Paths of files it wants to read beside it, from the root of the tree; `*`, `?` and `**` are "
+        "globs. The caller adds those that are there to `siblings` and calls again, until nothing new is named.",
+    )
     diagnostics: tuple[Diagnostic, ...] = Field(default=(), max_length=MAX_DIAGNOSTICS)
 
 
@@ -173,3 +197,193 @@ class ProviderHealth(Record):
 
     ok: bool
     detail: Text | None = None
+
+
+Host = Annotated[str, StringConstraints(min_length=3, max_length=255, pattern=r"^[a-z0-9.-]+$")]
+"""A code host's name, in lower case."""
+Count = Annotated[int, Field(ge=0, le=2**53)]
+AccountKind = Literal["organization", "user", "unknown"]
+Visibility = Literal["public", "private"]
+
+
+class RepositoryRecord(Record):
+    """A repository as its host describes it. Null is what the host did not tell."""
+
+    host: Host
+    path: HostPath = Field(description="As the host writes it now: after a rename, the new one.")
+    host_id: Short | None = Field(default=None, description="The host's own id, which outlives renames.")
+    owner: HostPath | None = Field(default=None, description="Login or group path of the account that owns it.")
+    owner_id: Short | None = Field(default=None, description="The host's id of that account.")
+    owner_kind: AccountKind = "unknown"
+    visibility: Visibility | None = None
+    description: Text | None = None
+    homepage: WebAddress | None = None
+    language: Short | None = None
+    licence: Short | None = Field(default=None, description="SPDX where the host recognised it.")
+    topics: tuple[Short, ...] | None = Field(default=None, max_length=100)
+    stars: Count | None = None
+    forks: Count | None = None
+    fork: bool | None = None
+    parent: HostPath | None = Field(default=None, description="Path of the repository that it is a fork of.")
+    archived: bool | None = None
+    template: bool | None = None
+    mirror: bool | None = None
+    empty: bool | None = Field(default=None, description="It has no commit.")
+    default_branch: Short | None = None
+    created_at: AwareDatetime | None = None
+    pushed_at: AwareDatetime | None = None
+    funding: tuple[FundingLink, ...] | None = Field(default=None, max_length=100)
+
+
+class RepositoryQuery(Record):
+    """Which repositories to search for; all that is given must hold. The most starred come first."""
+
+    text: Short | None = None
+    language: Short | None = None
+    owner: HostPath | None = None
+    topic: Short | None = None
+    min_stars: Count | None = None
+    max_stars: Count | None = None
+    pushed_after: AwareDatetime | None = None
+
+
+class TreeEntry(Record):
+    """One file of a tree. `blob` names its content: the same content, the same id."""
+
+    path: Annotated[str, StringConstraints(min_length=1, max_length=4_096), AfterValidator(_storable)]
+    blob: Short
+    size: Count | None = Field(default=None, description="Bytes.")
+    kind: Literal["file", "symlink", "submodule"] = "file"
+
+
+class TreeRecord(Record):
+    """All files of a repository at one revision. An empty repository has no revision and no entries."""
+
+    revision: Short | None = Field(description="The commit.")
+    entries: tuple[TreeEntry, ...] = Field(max_length=MAX_TREE_ENTRIES)
+    complete: bool = Field(default=True, description="False: there are more files than these.")
+    diagnostics: tuple[Diagnostic, ...] = Field(default=(), max_length=MAX_DIAGNOSTICS)
+
+
+class OrganizationRecord(Record):
+    """An account on a code host. Null is what the host did not tell; no address of a person is kept."""
+
+    host: Host
+    login: HostPath = Field(description="As the host writes it; a nested group's is its path.")
+    host_id: Short | None = Field(default=None, description="The host's own id, which outlives renames.")
+    kind: AccountKind
+    name: Short | None = None
+    description: Text | None = None
+    website: WebAddress | None = None
+    verified_domain: Short | None = Field(
+        default=None, description="The domain of `website`, where the host checked it."
+    )
+    location: Short | None = None
+    public_repositories: Count | None = None
+    followers: Count | None = None
+    sponsorable: bool | None = Field(default=None, description="Whether it can be sponsored at the host.")
+    sponsors: Count | None = Field(default=None, description="Who sponsors it, as far as that is public.")
+    sponsoring: Count | None = Field(default=None, description="Whom it sponsors, as far as that is public.")
+    funding: tuple[FundingLink, ...] | None = Field(default=None, max_length=100)
+    created_at: AwareDatetime | None = None
+    archived_at: AwareDatetime | None = None
+
+
+class SponsorshipRecord(Record):
+    """One account pays another, publicly. What is private is not told, so counts of these are lower bounds."""
+
+    host: Host
+    sponsor: HostPath
+    sponsor_kind: AccountKind = "unknown"
+    maintainer: HostPath
+    maintainer_kind: AccountKind = "unknown"
+    active: bool | None = None
+    one_time: bool | None = None
+    created_at: AwareDatetime | None = None
+
+
+class DependentRecord(Record):
+    """Something that depends on a package: a package, a repository, or both, and what shows it.
+
+    `certain` is false where the upstream only shows that the name stands there, as a code search does: such a
+    repository is worth reading, and counts for nothing until it was read.
+    """
+
+    purl: PurlText | None = Field(default=None, description="The dependent package.")
+    repository: RepositoryClaim | None = Field(default=None, description="The dependent repository.")
+    requirement: Text | None = None
+    scope: Scope = "unknown"
+    direct: bool | None = None
+    certain: bool = True
+    path: Text | None = Field(default=None, description="The file that shows it, from the repository's root.")
+    line: int | None = Field(default=None, ge=1, le=2**31 - 1)
+    revision: Short | None = Field(default=None, description="The commit or version that shows it.")
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if self.purl is None and self.repository is None:
+            raise ValueError("must name a package (`purl`) or a `repository`")
+        return self
+
+
+class RateLimit(Record):
+    """What is left of one of an upstream's limits."""
+
+    resource: Short = Field(description="The upstream's word for what is limited, such as `core` or `search`.")
+    limit: Count | None = None
+    remaining: Count | None = None
+    reset_at: AwareDatetime | None = None
+
+
+class RateLimitStatus(Record):
+    """What is left of all of an upstream's limits, for the credential that asked."""
+
+    limits: tuple[RateLimit, ...] = Field(max_length=100)
+
+
+Item = TypeVar("Item")
+
+
+class Page(Record, Generic[Item]):
+    """Part of a list, as one call brings it.
+
+    `next_cursor` is null at the end, else what to call with for the next page, which never comes again. A page may
+    be empty and still have a next one, where the upstream needs time. `complete` is false where the upstream itself
+    says that it left something out. Items that can't be read are left out and named in `diagnostics`.
+    """
+
+    items: tuple[Item, ...] = Field(max_length=MAX_PAGE_ITEMS)
+    next_cursor: Annotated[str, StringConstraints(min_length=1, max_length=2_000)] | None = None
+    total: Count | None = Field(default=None, description="How many there are in all, where the upstream tells.")
+    complete: bool = True
+    diagnostics: tuple[Diagnostic, ...] = Field(default=(), max_length=MAX_DIAGNOSTICS)
+
+
+def collect_items(
+    raw_items: Iterable[Any], parse: Callable[[Any], Item]
+) -> tuple[tuple[Item, ...], tuple[Diagnostic, ...]]:
+    """Parse each item of an answer, and set the bad ones aside with their reason instead of losing the page.
+
+    Returns the items, and a diagnostic for each that `parse` refused with a ValueError, KeyError or TypeError;
+    pydantic's ValidationError is a ValueError.
+    """
+    items: list[Item] = []
+    diagnostics: list[Diagnostic] = []
+    for position, raw in enumerate(raw_items):
+        try:
+            items.append(parse(raw))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if len(diagnostics) < MAX_DIAGNOSTICS:
+                diagnostics.append(Diagnostic(field=f"items.{position}", message=_reason(error)))
+    return tuple(items), tuple(diagnostics)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        found = "; ".join(
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
+            for item in error.errors(include_url=False, include_input=False)[:5]
+        )
+    else:
+        found = f"{type(error).__name__}: {error}"
+    return "".join(character if character.isprintable() else " " for character in found)[:500]

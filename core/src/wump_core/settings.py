@@ -144,6 +144,12 @@ class ProviderSettings(BaseSettings):
         max_length=2_000,
         description="Where the upstream answers. Unset, for a registry: from npm's or pip's settings, else the tables.",
     )
+    code_host: str | None = Field(
+        default=None,
+        max_length=255,
+        pattern=r"^[a-z0-9.-]+$",
+        description="The code host whose repositories and accounts the upstream knows, as `github.com`.",
+    )
     hosts: tuple[str, ...] = Field(
         default=(),
         description="Further hosts (host or host:port) that this provider may ask, as a JSON list.",

@@ -1,0 +1,143 @@
+"""Manifests: what the plugins that read files of dependencies share, and whoever hands them files.
+
+A plugin lists its formats and hands each file to the first that fits: name, size and depth are checked once,
+here. Everything is pure: nothing is opened, a path is only a name.
+"""
+
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from wump_core.errors import InvalidManifest
+from wump_core.records import ManifestRecord
+
+MAX_PATH_LENGTH = 2_000
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_ELSEWHERE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:")
+"""An absolute path, a URL, or a Windows drive."""
+
+
+class NoManifest(InvalidManifest):
+    """The name fits a format and the content is something else: there is nothing to record.
+
+    A Python script without inline metadata, say. Who walks over many files passes on without a word.
+    """
+
+    code = "no_manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A file format that a plugin reads.
+
+    Attributes:
+        name: What `ManifestRecord.format` says, such as `package-lock.json`.
+        globs: File names. `*` and `?` stay inside a segment; a glob with `/` is matched against as many of the
+            path's last segments. One of only an ending, such as `*.py`, names files that may hold a manifest: these
+            are looked into where they are at hand and never fetched for it.
+        kind: Whether it states dependencies or fixes their versions.
+        max_bytes: Larger files are refused.
+        yields: One sentence for the table of formats: what is read, and what can't be.
+        parse: `(path, content, siblings)` to a record; see `parse_manifest` in `wump_core.hookspecs`.
+        marker: What a file must hold somewhere to be of this format, where the name doesn't tell.
+    """
+
+    name: str
+    globs: tuple[str, ...]
+    kind: Literal["manifest", "lockfile"]
+    max_bytes: int
+    yields: str
+    parse: Callable[[str, bytes, Mapping[str, bytes]], ManifestRecord]
+    marker: bytes = b""
+
+
+def choose_format(formats: Iterable[Format], path: str) -> Format | None:
+    """The first format whose globs fit the path, whatever the file holds."""
+    return next((item for item in formats if fits(item.globs, path)), None)
+
+
+def parse_with(formats: Sequence[Format], path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
+    """Read a file with the first of the formats that fits its path and content.
+
+    Siblings that are larger than their own format allows are left out, as if they weren't there.
+
+    Raises:
+        InvalidManifest: The path can't be stored, no format fits it, the file is larger than its format allows,
+            is nested too deeply, or the parser itself refuses it.
+        NoManifest: Formats fit the path, but none of their markers is in the file.
+    """
+    if len(path) > MAX_PATH_LENGTH or _UNPRINTABLE.search(path):
+        raise InvalidManifest(f"its path is longer than {MAX_PATH_LENGTH:,} characters or can't be printed: rename it")
+    fitting = [item for item in formats if fits(item.globs, path)]
+    if not fitting:
+        raise InvalidManifest(f"no known format has this name: expected {', '.join(list_globs(formats))}"[:500])
+    chosen = next((item for item in fitting if item.marker in content), None)
+    if chosen is None:
+        raise NoManifest(f"no {fitting[0].name}: it does not hold {fitting[0].marker.decode()!r}")
+    if len(content) > chosen.max_bytes:
+        raise InvalidManifest(f"larger than {chosen.max_bytes:,} bytes, the most that is read of a {chosen.name}")
+    allowed = {
+        name: text for name, text in siblings.items() if len(text) <= (choose_format(formats, name) or chosen).max_bytes
+    }
+    try:
+        return chosen.parse(path, content, allowed)
+    except RecursionError:
+        raise InvalidManifest("nested too deeply") from None
+    except MemoryError:
+        raise InvalidManifest("needs more memory than there is") from None
+
+
+def decode_text(content: bytes) -> str:
+    """UTF-8 as text, without a byte order mark.
+
+    Raises:
+        InvalidManifest: It is no UTF-8; the text says from which byte on.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidManifest(f"not UTF-8 at byte {error.start}") from None
+
+
+def resolve_path(origin: str, target: str) -> str | None:
+    """The path that a file names as `target`, relative to the root of its tree, for `needs`.
+
+    Null where it is no path inside the tree: absolute, a URL, a variable, or climbing out. `target` may hold
+    `*`, `?` and `**`, as `needs` may.
+    """
+    target = target.strip().replace("\\", "/")
+    if not target or _ELSEWHERE.match(target) or "$" in target or _UNPRINTABLE.search(target):
+        return None
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(origin), target))
+    outside = path in (".", "..") or path.startswith(("../", "/"))
+    return None if outside or len(path) > MAX_PATH_LENGTH else path
+
+
+def fits(globs: Iterable[str], path: str) -> bool:
+    """Whether one of the globs fits the last segments of the path."""
+    return _pattern(tuple(globs)).fullmatch(path) is not None
+
+
+def list_globs(formats: Iterable[Format]) -> tuple[str, ...]:
+    """The globs of all formats, each once: what `ProviderInfo.manifests` says."""
+    return tuple(dict.fromkeys(glob for item in formats for glob in item.globs))
+
+
+def is_ending(glob: str) -> bool:
+    """Whether a glob names nothing but an ending, as `*.py` does: such files seldom hold a manifest."""
+    return re.fullmatch(r"\*\.\w+", glob) is not None
+
+
+@lru_cache(maxsize=256)
+def _pattern(globs: tuple[str, ...]) -> re.Pattern[str]:
+    return (
+        re.compile("(?:.*/)?(?:" + "|".join(map(_translate, globs)) + ")", re.DOTALL) if globs else re.compile("(?!)")
+    )
+
+
+def _translate(glob: str) -> str:
+    parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.sub(r"\*\*/|\*\*|\*|\?|[^*?]+", lambda found: parts.get(found[0]) or re.escape(found[0]), glob)
