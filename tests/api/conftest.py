@@ -27,9 +27,9 @@ from wump_core.records import DependencyRecord, FundingLink, PackageRecord, Repo
 from wump_core.settings import CoreSettings
 from wump_core.store import make_engine
 from wump_core.store.audit import rebuild
-from wump_core.store.packages import add_packages, save_package
+from wump_core.store.facts import add_names, save_packages
+from wump_core.store.packages import add_packages
 from wump_core.store.providers import save_attempt, save_providers
-from wump_core.store.repositories import add_repository
 
 V1 = "/api/v1"
 CORE: list[tuple[str, Scope]] = [("core", "runtime")]
@@ -61,11 +61,9 @@ def record(
 async def save(engine: AsyncEngine, item: PackageRecord, provider: str = "npm") -> None:
     """What the job does with a record."""
     async with engine.begin() as connection:
-        purls = {item.purl, *(need.purl for need in item.dependencies or () if need.purl)}
-        ids = await add_packages(connection, [parse_purl(purl) for purl in purls])
-        repository = await add_repository(connection, item.repository) if item.repository else None
+        names = await add_names(connection, [item])
     async with engine.begin() as connection:
-        await save_package(connection, provider, item, repository, ids)
+        await save_packages(connection, provider, [item], names)
         await save_attempt(connection, provider, "fetch_package", item.purl, error=None)
 
 
@@ -119,7 +117,7 @@ async def _seed(database_url: str) -> None:
     await save(engine, record("pkg:pypi/same", "acme/same-py"), "pypi")
     async with engine.begin() as connection:
         await save_attempt(connection, "npm", "fetch_package", "pkg:npm/ghost", error="upstream answered 500")
-        await add_packages(connection, [parse_purl("npm:ghost")])
+        await add_packages(connection, ["pkg:npm/ghost"])
         await connection.execute(
             text(
                 "UPDATE repositories SET stars = CASE WHEN id % 3 > 0 THEN id % 5 END,"

@@ -15,13 +15,13 @@ SHOWN = 8
 _VERB = re.compile(r"(INSERT INTO|UPDATE|DELETE FROM|CREATE TEMPORARY TABLE IF NOT EXISTS|SELECT\b.*?FROM) ([\w.]+)")
 _LOCKED = re.compile(r"FOR (UPDATE|SHARE|NO KEY UPDATE)")
 
-Save = Callable[[AsyncEngine, PackageRecord], Awaitable[None]]
+Save = Callable[[AsyncEngine, Sequence[PackageRecord]], Awaitable[None]]
 
 
 async def profile_statements(
-    engine: AsyncEngine, records: Sequence[PackageRecord], save: Save
+    engine: AsyncEngine, batches: Sequence[Sequence[PackageRecord]], save: Save
 ) -> list[tuple[str, float, float]]:
-    """Save them one by one; returns (statement, milliseconds, calls) per package, the slowest first."""
+    """Save batch by batch; returns (statement, milliseconds, calls) per batch, the slowest first."""
     spent: dict[str, float] = defaultdict(float)
     calls: Counter[str] = Counter()
     started = 0.0
@@ -48,12 +48,12 @@ async def profile_statements(
     begun, used = time.perf_counter(), time.process_time()
     try:
         with patch.object(dialect, "do_commit", commit):
-            for record in records:
-                await save(engine, record)
+            for batch in batches:
+                await save(engine, batch)
     finally:
         event.remove(engine.sync_engine, "before_cursor_execute", before)
         event.remove(engine.sync_engine, "after_cursor_execute", after)
-    whole, used, count = time.perf_counter() - begun, time.process_time() - used, len(records)
+    whole, used, count = time.perf_counter() - begun, time.process_time() - used, len(batches)
     slowest = sorted(spent.items(), key=lambda item: -item[1])[:SHOWN]
     found = [(name, seconds * 1000 / count, calls[name] / count) for name, seconds in slowest]
     shown = {name for name, _, _ in found}

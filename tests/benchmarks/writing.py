@@ -10,12 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import asyncpg
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
-from wump_core.purl import parse_purl
 from wump_core.records import DependencyRecord, PackageRecord, RepositoryClaim, Scope
 from wump_core.store import make_engine
 from wump_core.store.dependents import fold_deltas
-from wump_core.store.packages import add_packages, save_package
-from wump_core.store.repositories import add_repository
+from wump_core.store.facts import add_names, save_packages, save_unchanged_packages
 
 from benchmarks.bench import Bench
 from benchmarks.graph import HOTTEST, Size
@@ -25,6 +23,7 @@ from benchmarks.profiling import profile_statements
 
 WRITERS = 4
 MANY_WRITERS = 8
+BATCH = 100
 DEPENDENCIES = 10
 _SCOPES: tuple[Scope, ...] = ("runtime", "development", "peer", "optional")
 _FIELDS: dict[Scope, str] = dict(
@@ -53,8 +52,9 @@ async def measure_writing(bench: Bench) -> Measurement:
     found.add_bar("new / COPY", ratios(rates["new"], rates["copy"]), at_least=0.1)
     found.add_bar("unchanged / COPY", ratios(rates["unchanged"], rates["copy"]), at_least=0.6)
     found.notes.append(
-        f"{rounds} rounds of {bench.size.saved_packages} packages with {DEPENDENCIES} dependencies each on average;"
-        " each package is two transactions, as in the worker, and Postgres waits for the disk at each commit"
+        f"{rounds} rounds of {bench.size.saved_packages} packages with {DEPENDENCIES} dependencies each on average, in"
+        f" batches of {BATCH}: a transaction looks for what is unchanged, the next two save the rest, and Postgres waits"
+        " for the disk at each commit"
     )
     await _add_profiles(bench, found)
     await engine.dispose()
@@ -83,26 +83,28 @@ async def measure_contention(bench: Bench) -> Measurement:
 
 
 async def save_all(engine: AsyncEngine, records: Sequence[PackageRecord], writers: int) -> float:
-    """Save them, several at once; returns statements per second."""
-    waiting = iter(records)
+    """Save them in batches, several at once; returns statements per second."""
+    waiting = iter([records[start : start + BATCH] for start in range(0, len(records), BATCH)])
 
     async def write() -> None:
-        for record in waiting:
-            await save(engine, record)
+        for batch in waiting:
+            await save(engine, batch)
 
     started = time.perf_counter()
     await asyncio.gather(*(write() for _ in range(writers)))
     return sum(len(record.dependencies or ()) for record in records) / (time.perf_counter() - started)
 
 
-async def save(engine: AsyncEngine, record: PackageRecord) -> None:
-    """Save one as the worker does: what it names in one transaction, what it says in the next."""
-    purls = {record.purl, *(item.purl for item in record.dependencies or () if item.purl)}
+async def save(engine: AsyncEngine, records: Sequence[PackageRecord]) -> None:
+    """Save a batch as a job does: those that differ, what they name in one transaction, what they say in the next."""
     async with engine.begin() as connection:
-        keys = await add_packages(connection, [parse_purl(purl) for purl in purls])
-        repository = await add_repository(connection, record.repository) if record.repository else None
-    async with engine.begin() as connection:
-        await save_package(connection, "npm", record, repository, keys)
+        unchanged = await save_unchanged_packages(connection, "npm", records)
+    changed = [record for record in records if record.purl not in unchanged]
+    if changed:
+        async with engine.begin() as connection:
+            names = await add_names(connection, changed)
+        async with engine.begin() as connection:
+            await save_packages(connection, "npm", changed, names)
 
 
 async def copy_statements(bench: Bench, after: int, number: int) -> float:
@@ -177,13 +179,12 @@ def _record(name: str, owner: str, needed: Iterable[int], drawn: random.Random) 
 async def _add_profiles(bench: Bench, found: Measurement) -> None:
     """Where the time of one writer goes, statement by statement, as the writer waits for it."""
     engine = _engine(bench, 1)
-    records = list(make_records(bench.size, "profiled", bench.seed + 1, max(20, bench.size.saved_packages // 4)))
-    for record in records[:10]:
-        await save(engine, record)
+    records = list(make_records(bench.size, "profiled", bench.seed + 1, max(20, bench.size.saved_packages // 2)))
+    batches = [records[start : start + BATCH] for start in range(0, len(records), BATCH)]
     for label in ("new", "unchanged"):
-        for name, milliseconds, calls in await profile_statements(engine, records[10:], save):
+        for name, milliseconds, calls in await profile_statements(engine, batches, save):
             counted = f" ({calls:.1f} calls)" if calls else ""
-            found.add_figure(f"one writer, {label}: {name}{counted}", "ms/package", [milliseconds])
+            found.add_figure(f"one writer, {label}: {name}{counted}", f"ms/{BATCH} packages", [milliseconds])
     await engine.dispose()
 
 

@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from wump_core.purl import parse_purl
 from wump_core.records import DependencyRecord, PackageRecord, RepositoryClaim, Scope
 from wump_core.store.audit import list_faults, rebuild
 from wump_core.store.dependents import fold_deltas
-from wump_core.store.packages import add_packages, save_package
-from wump_core.store.repositories import add_repository
+from wump_core.store.facts import add_names, save_packages, save_unchanged_packages
 from wump_migrations.runner import schema_differences
 
 Edge = tuple[str, Scope]
@@ -42,12 +40,20 @@ def package(name: str, repository: str | None, *edges: Edge, version: str = "1.0
 
 async def save(engine: AsyncEngine, record: PackageRecord) -> None:
     """What the job does with a record."""
+    await save_batch(engine, [record])
+
+
+async def save_batch(engine: AsyncEngine, records: list[PackageRecord]) -> None:
+    """What the job does with records; those that say the same again are only dated."""
     async with engine.begin() as connection:
-        purls = {record.purl, *(item.purl for item in record.dependencies or () if item.purl)}
-        ids = await add_packages(connection, [parse_purl(purl) for purl in purls])
-        repository = await add_repository(connection, record.repository) if record.repository else None
+        unchanged = await save_unchanged_packages(connection, "npm", records)
+    records = [record for record in records if record.purl not in unchanged]
+    if not records:
+        return
     async with engine.begin() as connection:
-        await save_package(connection, "npm", record, repository, ids)
+        names = await add_names(connection, records)
+    async with engine.begin() as connection:
+        await save_packages(connection, "npm", records, names)
 
 
 async def read_answer(engine: AsyncEngine) -> dict[str, Any]:
@@ -214,15 +220,25 @@ async def test_a_count_waits_for_the_one_that_is_being_written(engine: AsyncEngi
     second = package("second", "big/second", ("base", "runtime"))
     third = package("third", "big/third", ("base", "runtime"))
     async with engine.begin() as connection:
-        ids = await add_packages(connection, [parse_purl("pkg:npm/second"), parse_purl("pkg:npm/base")])
-        assert second.repository
-        repository = await add_repository(connection, second.repository)
+        names = await add_names(connection, [second])
     async with engine.begin() as connection:
-        await save_package(connection, "npm", second, repository, ids)
+        await save_packages(connection, "npm", [second], names)
         other = asyncio.create_task(save(engine, third))
         await asyncio.sleep(0.5)
     await other
     assert await read_answer(engine) == expected([*records, second, third])
+
+
+@pytest.mark.parametrize("size", [2, 5, 8])
+async def test_batches_and_single_packages_come_to_the_same(engine: AsyncEngine, size: int) -> None:
+    rng = random.Random(size)
+    moved = [package(record.purl.removeprefix("pkg:npm/"), rng.choice(["one/a", "new/x", None])) for record in HISTORY]
+    for history in (HISTORY, moved, HISTORY):
+        shuffled = rng.sample(history, len(history))
+        await asyncio.gather(
+            *(save_batch(engine, shuffled[start : start + size]) for start in range(0, len(shuffled), size))
+        )
+        assert await read_answer(engine) == expected(history)
 
 
 async def test_random_histories(engine: AsyncEngine) -> None:
@@ -240,8 +256,9 @@ async def test_random_histories(engine: AsyncEngine) -> None:
                 name, rng.choice(homes), *sorted(edge for edge in edges if edge[0] != name), version=f"{round_}.0.0"
             )
             latest[name] = record
-            batch.append(save(engine, record))
-        await asyncio.gather(*batch)
+            batch.append(record)
+        # Some one by one, some together, all at once.
+        await asyncio.gather(*(save(engine, record) for record in batch[:13]), save_batch(engine, batch[13:]))
     answer = await read_answer(engine)
     assert answer == expected(list(latest.values()))
     await rebuild(engine)
@@ -262,6 +279,11 @@ async def test_unchanged_facts_leave_their_rows_alone(engine: AsyncEngine) -> No
     before = await read()
     for record in HISTORY:
         await save(engine, record)
+    assert await read() == before
+    # Nor does anything else change where the records are not recognized as the same.
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE packages SET fingerprint = NULL"))
+    await save_batch(engine, HISTORY)
     assert await read() == before
 
 
@@ -297,11 +319,9 @@ async def test_a_move_and_a_change_of_owner_at_once_are_seen_by_each_other(engin
         moved = moved.model_copy(update={"dependencies": None, "dependencies_unknown": "not told"})
     record = package("needed", "new/needed")
     async with engine.begin() as connection:
-        ids = await add_packages(connection, [parse_purl("pkg:npm/needed")])
-        assert record.repository
-        repository = await add_repository(connection, record.repository)
+        names = await add_names(connection, [record])
     async with engine.begin() as connection:
-        await save_package(connection, "npm", record, repository, ids)
+        await save_packages(connection, "npm", [record], names)
         other = asyncio.create_task(save(engine, moved))
         await asyncio.sleep(0.5)
     await other

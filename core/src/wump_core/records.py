@@ -7,10 +7,8 @@ not tell is null, with a reason beside it where that matters: an empty tuple mea
 
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -20,56 +18,14 @@ from pydantic import (
     model_validator,
 )
 
-from wump_core.hosts import MAX_PATH_LENGTH
-from wump_core.purl import MAX_PURL_LENGTH, parse_purl
+from wump_core.texts import HostPath, Name, PurlText, Short, Storable, Text, WebAddress
 
 MAX_DEPENDENCIES = 20_000
+MAX_MANIFEST_DEPENDENCIES = 200_000
 MAX_DIAGNOSTICS = 500
 MAX_TREE_ENTRIES = 200_000
 MAX_PAGE_ITEMS = 10_000
 
-
-def _storable(text: str) -> str:
-    """Postgres stores neither NUL nor half a surrogate pair; other control characters only confuse readers."""
-    if any(ord(character) < 32 and character not in "\t\n\r" for character in text):
-        raise ValueError("must not hold control characters")
-    if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
-        raise ValueError("must not hold lone surrogates")
-    return text
-
-
-def _web_address(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise ValueError("must be a web address") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not text.isprintable() or " " in text:
-        raise ValueError("must be an http or https address with a host")
-    if parts.username or parts.password:
-        raise ValueError("must not hold credentials")
-    return text
-
-
-def _canonical_purl(text: str) -> str:
-    canonical = str(parse_purl(text))
-    if canonical != text:
-        raise ValueError(f"must be canonical: {canonical}")
-    return text
-
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=214), AfterValidator(_storable)]
-Short = Annotated[str, StringConstraints(max_length=255), AfterValidator(_storable)]
-Text = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_storable)]
-WebAddress = Annotated[
-    str, StringConstraints(max_length=2_000), AfterValidator(_storable), AfterValidator(_web_address)
-]
-PurlText = Annotated[str, StringConstraints(max_length=MAX_PURL_LENGTH), AfterValidator(_canonical_purl)]
-
-HostPath = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=MAX_PATH_LENGTH, pattern=r"^[A-Za-z0-9_.~+-]+(/[A-Za-z0-9_.~+-]+)*$"),
-]
-"""A path on a code host, without what would have to be quoted in an address."""
 
 Scope = Literal["runtime", "development", "test", "build", "peer", "optional", "unknown"]
 DependencySource = Literal["registry", "git", "url", "path", "link", "workspace"]
@@ -182,7 +138,7 @@ class ManifestRecord(Record):
     kind: Literal["manifest", "lockfile"]
     status: Literal["ok", "partial"]
     project: Project | None = None
-    dependencies: tuple[DependencyRecord, ...] = Field(max_length=MAX_DEPENDENCIES)
+    dependencies: tuple[DependencyRecord, ...] = Field(max_length=MAX_MANIFEST_DEPENDENCIES)
     needs: tuple[Text, ...] = Field(
         default=(),
         max_length=100,
@@ -250,7 +206,7 @@ class RepositoryQuery(Record):
 class TreeEntry(Record):
     """One file of a tree. `blob` names its content: the same content, the same id."""
 
-    path: Annotated[str, StringConstraints(min_length=1, max_length=4_096), AfterValidator(_storable)]
+    path: Annotated[str, Storable(4_096, min_length=1)]
     blob: Short
     size: Count | None = Field(default=None, description="Bytes.")
     kind: Literal["file", "symlink", "submodule"] = "file"

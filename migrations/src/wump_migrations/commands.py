@@ -1,6 +1,7 @@
-"""`wump db`: migrate, verify and rebuild."""
+"""`wump db`: migrate, verify, rebuild and partition."""
 
 import asyncio
+import shutil
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
@@ -15,12 +16,14 @@ from wump_core.store import make_engine
 from wump_core.store.audit import list_faults, rebuild
 from wump_core.telemetry import configure_logging
 
-from wump_migrations import runner
+from wump_migrations import partitions, runner
 
 app = typer.Typer()
-db = typer.Typer(help="The database: migrate, verify, rebuild.", no_args_is_help=True)
+db = typer.Typer(help="The database: migrate, verify, rebuild, partition.", no_args_is_help=True)
 app.add_typer(db, name="db")
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Deriving or partitioning much takes hours; whoever waits can stop it.
+_LONGEST_STATEMENT_MS = 7 * 24 * 3_600_000
 
 
 def _with_engine(use: Callable[[AsyncEngine], Coroutine[Any, Any, Any]], *, migrate: bool) -> Any:
@@ -37,7 +40,7 @@ def _with_engine(use: Callable[[AsyncEngine], Coroutine[Any, Any, Any]], *, migr
         if ready.database_url is None:
             raise ConfigurationError("WUMP_DATABASE_URL is not set")
         return asyncio.run(
-            run(make_engine(ready.database_url, application_name="wump-db", statement_timeout_ms=3_600_000))
+            run(make_engine(ready.database_url, application_name="wump-db", statement_timeout_ms=_LONGEST_STATEMENT_MS))
         )
 
 
@@ -81,3 +84,41 @@ def rebuild_derived() -> None:
     """Derive dependencies, answers and totals anew from the statements."""
     _with_engine(rebuild, migrate=True)
     err.print("wump: rebuilt")
+
+
+@db.command("partition", epilog="Example: `wump db partition --partitions 16`")
+def partition_tables(
+    number: Annotated[
+        int,
+        typer.Option("--partitions", metavar="N", help="2 to 128 for each big table; 0 makes plain tables again."),
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Partition the big tables by package, or undo it. Stop everything that uses the database before.
+
+    Tables are copied one by one, each in a transaction; a run that ended early can be run again.
+    """
+
+    async def look(engine: AsyncEngine) -> Any:
+        await partitions.require_stopped(engine)
+        return await partitions.list_layouts(engine)
+
+    layouts = _with_engine(look, migrate=True)
+    needed = partitions.count_needed_bytes(layouts, number)
+    for layout in layouts:
+        err.print(f"{layout.table}: {layout.partitions or 'no'} partitions, {_gigabytes(layout.bytes)}")
+    settings = load_settings()
+    if settings.database_url is None:
+        free = shutil.disk_usage(settings.data_dir).free
+        if free < needed:
+            raise ConfigurationError(
+                f"{settings.data_dir} has {_gigabytes(free)} free, and this needs up to {_gigabytes(needed)}"
+            )
+    elif needed and not yes:
+        err.print(f"Postgres needs up to {_gigabytes(needed)} of free disk; wump can't see how much its server has.")
+        typer.confirm("Go on?", abort=True, err=True)
+    _with_engine(lambda engine: partitions.partition_tables(engine, number, notify=err.print), migrate=True)
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 2**30:,.1f} GB"

@@ -1,5 +1,6 @@
 """Organizations and the accounts they have on code hosts."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Table, Text, UniqueConstraint, text
@@ -44,33 +45,43 @@ class Account:
     organization_id: int
 
 
-async def get_account(connection: AsyncConnection, host: str, login: str) -> Account | None:
-    """The account of that name on that host."""
-    row = (
-        await connection.execute(
-            text("SELECT id, organization_id FROM accounts WHERE host = :host AND login = :login"),
-            {"host": host, "login": login},
-        )
-    ).first()
-    return Account(row.id, row.organization_id) if row else None
+AccountName = tuple[str, str]
+"""(host, case-folded login)"""
 
 
-async def add_account(connection: AsyncConnection, host: str, login: str) -> Account:
-    """Find the account, or add it together with an organization of its own; kind unknown until a host tells."""
-    if account := await get_account(connection, host, login):
-        return account
-    name = {"host": host, "login": login}
-    await connection.execute(
-        text("INSERT INTO organizations (host, login) VALUES (:host, :login) ON CONFLICT DO NOTHING"), name
-    )
-    await connection.execute(
-        text(
-            "INSERT INTO accounts (host, login, organization_id)"
-            " SELECT host, login, id FROM organizations WHERE host = :host AND login = :login ON CONFLICT DO NOTHING"
-        ),
-        name,
-    )
-    account = await get_account(connection, host, login)
-    if account is None:
-        raise RuntimeError(f"account {host}/{login} vanished while it was added")
-    return account
+async def list_accounts(connection: AsyncConnection, names: Collection[AccountName]) -> dict[AccountName, Account]:
+    """Those of these accounts that are known, by name."""
+    rows = await connection.execute(_LIST, name_arrays(names))
+    return {(row.host, row.name): Account(row.id, row.organization_id) for row in rows}
+
+
+async def add_accounts(connection: AsyncConnection, names: Collection[AccountName]) -> dict[AccountName, Account]:
+    """Find these accounts, or add each with an organization of its own; kind unknown until a host tells."""
+    known = await list_accounts(connection, names)
+    missing = set(names) - known.keys()
+    if missing:
+        await connection.execute(_ADD_ORGANIZATIONS, name_arrays(missing))
+        await connection.execute(_ADD_ACCOUNTS, name_arrays(missing))
+        known |= await list_accounts(connection, missing)
+    return known
+
+
+def name_arrays(names: Collection[tuple[str, str]]) -> dict[str, list[str]]:
+    """Names on hosts as the parameters `hosts` and `names`, in an order that all writers keep."""
+    ordered = sorted(names)
+    return {"hosts": [host for host, _ in ordered], "names": [name for _, name in ordered]}
+
+
+GIVEN_NAMES = "unnest(CAST(:hosts AS text[]), CAST(:names AS text[])) AS given(host, name)"
+_LIST = text(
+    f"SELECT given.host, given.name, a.id, a.organization_id FROM {GIVEN_NAMES}"
+    " JOIN accounts a ON a.host = given.host AND a.login = given.name"
+)
+_ADD_ORGANIZATIONS = text(
+    f"INSERT INTO organizations (host, login) SELECT host, name FROM {GIVEN_NAMES} ON CONFLICT DO NOTHING"
+)
+_ADD_ACCOUNTS = text(
+    f"INSERT INTO accounts (host, login, organization_id) SELECT o.host, o.login, o.id FROM {GIVEN_NAMES}"
+    " JOIN organizations o ON o.host = given.host AND o.login = given.name ORDER BY o.host, o.login"
+    " ON CONFLICT DO NOTHING"
+)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Table, text
+from sqlalchemy import ForeignKeyConstraint, Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIndex
 
@@ -118,17 +118,24 @@ async def _built_behind(connection: AsyncConnection, table: Table, *, is_first: 
     if not is_first:
         yield
         return
-    indexes = sorted(table.indexes, key=lambda index: str(index.name))
-    foreign_keys = sorted(table.foreign_key_constraints, key=lambda constraint: str(constraint.name))
-    for constraint in (*foreign_keys, table.primary_key):
+    for constraint in (*_foreign_keys(table), table.primary_key):
         await connection.execute(DropConstraint(constraint))
-    for index in indexes:
+    for index in table.indexes:
         await connection.execute(DropIndex(index))
     yield
-    for constraint in (table.primary_key, *foreign_keys):
+    await build_keys(connection, table)
+
+
+async def build_keys(connection: AsyncConnection, table: Table) -> None:
+    """Build a table's keys and indexes, which it must not have yet, behind its rows."""
+    for constraint in (table.primary_key, *_foreign_keys(table)):
         await connection.execute(AddConstraint(constraint))
-    for index in indexes:
+    for index in sorted(table.indexes, key=lambda index: str(index.name)):
         await connection.execute(CreateIndex(index))
+
+
+def _foreign_keys(table: Table) -> list[ForeignKeyConstraint]:
+    return sorted(table.foreign_key_constraints, key=lambda constraint: str(constraint.name))
 
 
 def _differs(stored: str, computed: str, columns: tuple[str, ...]) -> str:

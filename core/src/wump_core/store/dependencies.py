@@ -41,13 +41,12 @@ dependencies = Table(
     Column("direct", Boolean, nullable=False, server_default=text("false")),
     Column("claimed", Boolean, nullable=False, server_default=text("true"), comment="Only the package says it is its."),
     Column("exclusion", Text, comment="Why the pair is not counted; null: it is."),
-    Column("statement_id", BigInteger, ForeignKey("statements.id"), comment="The strongest evidence."),
+    Column("statement_id", BigInteger, comment="The strongest evidence, of the same package."),
     Column("providers", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     time_column("first_seen_at"),
     PrimaryKeyConstraint("package_id", "repository_id"),
     CheckConstraint(f"exclusion IN {EXCLUSIONS}", name="exclusion"),
     Index("ix_dependencies_repository_id", "repository_id"),
-    Index("ix_dependencies_statement_id", "statement_id"),
     Index("ix_dependencies_package_id_organization_id", "package_id", "organization_id"),
     Index(
         "ix_dependencies_counted",
@@ -165,16 +164,15 @@ def _keys(pairs: Collection[Pair]) -> dict[str, list[int]]:
     return {"package_ids": [pair[0] for pair in ordered], "repository_ids": [pair[1] for pair in ordered]}
 
 
-async def list_pairs_of_organizations(
-    connection: AsyncConnection, package_id: int, organization_ids: Collection[int]
-) -> list[Pair]:
-    """The pairs of a package whose repositories belong to these organizations."""
+async def list_pairs_of_organizations(connection: AsyncConnection, owned: Sequence[tuple[int, int]]) -> list[Pair]:
+    """The pairs of these packages whose repositories belong to that organization, given (package, organization)."""
     rows = await connection.execute(
         text(
-            "SELECT package_id, repository_id FROM dependencies WHERE package_id = :package_id"
-            " AND organization_id = ANY(CAST(:organization_ids AS bigint[]))"
+            "SELECT d.package_id, d.repository_id FROM unnest(CAST(:package_ids AS bigint[]),"
+            " CAST(:organization_ids AS bigint[])) AS given(package_id, organization_id) JOIN dependencies d"
+            " ON d.package_id = given.package_id AND d.organization_id = given.organization_id"
         ),
-        {"package_id": package_id, "organization_ids": list(organization_ids)},
+        {"package_ids": [pair[0] for pair in owned], "organization_ids": [pair[1] for pair in owned]},
     )
     return [(row.package_id, row.repository_id) for row in rows]
 

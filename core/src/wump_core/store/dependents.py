@@ -171,7 +171,8 @@ def _with_evidence(answers: str, counted: str) -> str:
       JOIN organizations o ON o.id = answer.organization_id
       {counted}
       LEFT JOIN (dependencies d JOIN repositories r ON r.id = d.repository_id
-                 JOIN statements s ON s.id = d.statement_id JOIN sources so ON so.id = s.source_id
+                 JOIN statements s ON s.package_id = d.package_id AND s.id = d.statement_id
+                 JOIN sources so ON so.id = s.source_id
                  JOIN packages x ON x.id = so.package_id)
         ON d.package_id = answer.package_id AND d.repository_id = counted.strongest"""
 
@@ -220,13 +221,10 @@ def _keys(answers: Collection[Answer]) -> dict[str, list[int]]:
 
 async def add_deltas(connection: AsyncConnection, deltas: Mapping[int, Totals]) -> None:
     """Note changes of totals, to be folded later; packages without a change are left out."""
-    rows = [
-        {"package_id": package_id} | {name: getattr(delta, name) for name in _TOTALS}
-        for package_id, delta in sorted(deltas.items())
-        if delta != Totals()
-    ]
-    if rows:
-        await connection.execute(package_deltas.insert(), rows)
+    changed = [(package_id, delta) for package_id, delta in sorted(deltas.items()) if delta != Totals()]
+    if changed:
+        columns = {name: [getattr(delta, name) for _, delta in changed] for name in _TOTALS}
+        await connection.execute(_ADD_DELTAS, columns | {"package_ids": [package_id for package_id, _ in changed]})
 
 
 async def fold_deltas(connection: AsyncConnection, *, limit: int = 10_000) -> int:
@@ -268,6 +266,12 @@ _UPDATE = text(
     f" AND ROW({', '.join('a.' + column for column in VALUE_COLUMNS)})"
     f" IS DISTINCT FROM ROW({', '.join('n.' + column for column in VALUE_COLUMNS)})"
     " RETURNING a.package_id, (new.repositories > 0)::int - (old.repositories > 0)::int AS change"
+)
+_ADD_DELTAS = text(
+    f"INSERT INTO package_deltas (package_id, {', '.join(_TOTALS)})"
+    " SELECT * FROM unnest(CAST(:package_ids AS bigint[]), "
+    + ", ".join(f"CAST(:{name} AS integer[])" for name in _TOTALS)
+    + ")"
 )
 _FOLD = text(
     "WITH gone AS (DELETE FROM package_deltas WHERE id IN"

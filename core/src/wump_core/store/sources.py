@@ -6,9 +6,10 @@ is one line of it: this needs that. A statement that a source no longer makes is
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
+from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
@@ -17,8 +18,10 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    Identity,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
@@ -29,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wump_core.records import DependencyRecord, Diagnostic, Scope
+from wump_core.records import DependencyRecord, PackageRecord, Scope
 from wump_core.store.base import fill_temporary_table, key_column, metadata, time_column
 
 SCOPE_BITS: dict[str, int] = {scope: 1 << position for position, scope in enumerate(get_args(Scope))}
@@ -55,7 +58,7 @@ sources = Table(
 statements = Table(
     "statements",
     metadata,
-    key_column(),
+    Column("id", BigInteger, Identity(always=True), nullable=False),
     Column("package_id", BigInteger, ForeignKey("packages.id"), nullable=False, comment="What is needed."),
     Column("source_id", BigInteger, ForeignKey("sources.id"), nullable=False, comment="Who says so."),
     Column("scope", SmallInteger, nullable=False, comment=f"One bit of {', '.join(SCOPE_BITS)}"),
@@ -71,6 +74,8 @@ statements = Table(
     Column("fingerprint", Uuid, nullable=False, comment="Hash of all that makes it this statement, but for its line."),
     time_column("first_seen_at", nullable=False, default_now=True),
     time_column("removed_at"),
+    # The package first, as in all keys of the big tables: it is what they can be partitioned by.
+    PrimaryKeyConstraint("package_id", "id"),
     Index(
         "uq_statements_current",
         "source_id",
@@ -79,7 +84,6 @@ statements = Table(
         unique=True,
         postgresql_where=text("removed_at IS NULL"),
     ),
-    Index("ix_statements_package_id", "package_id", postgresql_where=text("removed_at IS NULL")),
 )
 
 
@@ -87,67 +91,84 @@ statements = Table(
 class SourceChange:
     """What saving a source changed: the packages whose statements differ, and whether its revision does."""
 
-    changed: frozenset[int]
-    revised: bool
+    changed: frozenset[int] = frozenset()
+    revised: bool = False
 
 
-async def save_package_source(
-    connection: AsyncConnection,
-    provider: str,
-    package_id: int,
-    revision: str | None,
-    dependencies: Sequence[DependencyRecord],
-    diagnostics: Sequence[Diagnostic],
-    package_ids: Mapping[str, int],
-) -> SourceChange:
-    """Make what a package's latest version says exactly this; statements that already say it are left alone.
+async def save_package_sources(
+    connection: AsyncConnection, provider: str, records: Mapping[int, PackageRecord], package_ids: Mapping[str, int]
+) -> dict[int, SourceChange]:
+    """Make what packages' latest versions say exactly this; statements that already say it are left alone.
 
-    The caller holds the lock on the publishing package, so nobody else writes this source meanwhile.
+    The caller holds the locks on the publishing packages, so nobody else writes these sources meanwhile.
+
+    Args:
+        records: By the key of the package, each with known dependencies.
+        package_ids: Keys of the packages that they name.
+
+    Returns:
+        What changed, by the key of the package; packages without a change are left out.
     """
+    if not records:
+        return {}
+    ordered = sorted(records)
     values = {
         "provider": provider,
-        "package_id": package_id,
-        "revision": revision,
-        "diagnostics": json.dumps([item.model_dump(exclude_none=True) for item in diagnostics]),
+        "package_ids": ordered,
+        "revisions": [records[key].latest_version for key in ordered],
+        "diagnostics": [_diagnostics(records[key]) for key in ordered],
     }
-    source = (await connection.execute(_SAVE_SOURCE, values)).one()
-    rows = _rows(dependencies, package_ids)
-    await fill_temporary_table(connection, "incoming_statements", _INCOMING, _COLUMNS, rows)
-    removed = (await connection.execute(_REMOVE, {"source_id": source.id})).scalars().all()
-    added = (await connection.execute(_ADD, {"source_id": source.id})).scalars().all()
-    return SourceChange(frozenset(removed) | frozenset(added), source.revised)
+    sources_ = (await connection.execute(_SAVE_SOURCES, values)).all()
+    rows = [
+        (source.id, *row) for source in sources_ for row in _rows(records[source.package_id].dependencies, package_ids)
+    ]
+    await fill_temporary_table(connection, "incoming_statements", _INCOMING, ("source_id", *_COLUMNS), rows)
+    changed: dict[int, set[int]] = {}
+    known = {"source_ids": [source.id for source in sources_ if source.known]}
+    removed = (await connection.execute(_REMOVE, known)).all() if known["source_ids"] else []
+    for row in (*removed, *(await connection.execute(_ADD, known)).all()):
+        changed.setdefault(row.source_id, set()).add(row.package_id)
+    return {
+        source.package_id: SourceChange(frozenset(changed.get(source.id, ())), source.revised)
+        for source in sources_
+        if source.revised or source.id in changed
+    }
 
 
-async def move_sources(
-    connection: AsyncConnection, package_id: int, repository_id: int | None, *, verified: bool
-) -> None:
-    """Let everything that a package says be said of this repository from now on."""
+def _diagnostics(record: PackageRecord) -> str:
+    return json.dumps([item.model_dump(exclude_none=True) for item in record.diagnostics])
+
+
+async def move_sources(connection: AsyncConnection, package_ids: Collection[int]) -> None:
+    """Let everything that these packages say be said of the repositories that they name now."""
     await connection.execute(
         text(
-            "UPDATE sources SET repository_id = :repository_id, repository_verified = :verified"
-            " WHERE package_id = :package_id"
+            "UPDATE sources s SET repository_id = p.repository_id, repository_verified = p.repository_verified"
+            " FROM packages p WHERE p.id = s.package_id AND s.package_id = ANY(CAST(:package_ids AS bigint[]))"
         ),
-        {"package_id": package_id, "repository_id": repository_id, "verified": verified},
+        {"package_ids": list(package_ids)},
     )
 
 
-async def list_stated_packages(connection: AsyncConnection, package_id: int) -> frozenset[int]:
-    """The packages that a package's current statements name."""
+async def list_stated_packages(connection: AsyncConnection, package_ids: Collection[int]) -> dict[int, frozenset[int]]:
+    """The packages that each of these packages' current statements name; those that say nothing are left out."""
     rows = await connection.execute(
         text(
-            # The array keeps the planner on the index whatever it believes about the tables.
-            "SELECT DISTINCT package_id FROM statements WHERE removed_at IS NULL"
-            " AND source_id = ANY(ARRAY(SELECT id FROM sources WHERE package_id = :package_id))"
+            "SELECT so.package_id, array_agg(DISTINCT s.package_id) AS stated FROM sources so"
+            " JOIN LATERAL (SELECT package_id FROM statements WHERE source_id = so.id AND removed_at IS NULL) s ON true"
+            " WHERE so.package_id = ANY(CAST(:package_ids AS bigint[])) GROUP BY so.package_id"
         ),
-        {"package_id": package_id},
+        {"package_ids": list(package_ids)},
     )
-    return frozenset(rows.scalars())
+    return {row.package_id: frozenset(row.stated) for row in rows}
 
 
-def _rows(dependencies: Sequence[DependencyRecord], package_ids: Mapping[str, int]) -> list[tuple[object, ...]]:
+def _rows(
+    dependencies: Sequence[DependencyRecord] | None, package_ids: Mapping[str, int]
+) -> Iterable[tuple[object, ...]]:
     """One row per distinct statement about a registry package."""
     rows = {}
-    for item in dependencies:
+    for item in dependencies or ():
         if item.purl is None:
             continue
         row = (
@@ -162,9 +183,9 @@ def _rows(dependencies: Sequence[DependencyRecord], package_ids: Mapping[str, in
             item.marker,
             item.field,
         )
-        digest = hashlib.blake2b(json.dumps(row[1:]).encode(), digest_size=16).hexdigest()
-        rows.setdefault((row[0], digest), (*row, item.line, digest))
-    return list(rows.values())
+        digest = hashlib.blake2b(json.dumps(row[1:]).encode(), digest_size=16).digest()
+        rows.setdefault((row[0], digest), (*row, item.line, UUID(bytes=digest)))
+    return rows.values()
 
 
 _COLUMNS = (
@@ -172,26 +193,35 @@ _COLUMNS = (
     *("field", "line", "fingerprint"),
 )
 _INCOMING = (
-    "package_id bigint, scope smallint, optional boolean, direct boolean, requirement text, resolved_version text,"
-    " alias text, groups text[], marker text, field text, line integer, fingerprint uuid"
+    "source_id bigint, package_id bigint, scope smallint, optional boolean, direct boolean, requirement text,"
+    " resolved_version text, alias text, groups text[], marker text, field text, line integer, fingerprint uuid"
 )
-_SAVE_SOURCE = text(
+_SAVE_SOURCES = text(
     "INSERT INTO sources (kind, provider, package_id, repository_id, repository_verified, revision, diagnostics)"
-    " SELECT 'registry_version', :provider, id, repository_id, repository_verified, :revision,"
-    " CAST(:diagnostics AS jsonb) FROM packages WHERE id = :package_id"
+    " SELECT 'registry_version', :provider, p.id, p.repository_id, p.repository_verified, given.revision,"
+    " CAST(given.diagnostics AS jsonb) FROM unnest(CAST(:package_ids AS bigint[]), CAST(:revisions AS text[]),"
+    " CAST(:diagnostics AS text[])) AS given(package_id, revision, diagnostics)"
+    " JOIN packages p ON p.id = given.package_id ORDER BY p.id"
     " ON CONFLICT (package_id, provider, kind) DO UPDATE SET revision = excluded.revision,"
     " diagnostics = excluded.diagnostics, checked_at = now()"
-    " RETURNING new.id, old.id IS NOT NULL AND old.revision IS DISTINCT FROM new.revision AS revised"
+    " RETURNING new.id, new.package_id, old.id IS NOT NULL AS known,"
+    " old.id IS NOT NULL AND old.revision IS DISTINCT FROM new.revision AS revised"
+)
+# The array keeps the planner on the index, whatever it believes about the tables.
+_CURRENT = (
+    "(SELECT source_id, package_id, fingerprint FROM statements"
+    " WHERE removed_at IS NULL AND source_id = ANY(CAST(:source_ids AS bigint[])))"
 )
 _REMOVE = text(
-    "UPDATE statements s SET removed_at = now() WHERE s.source_id = :source_id AND s.removed_at IS NULL"
-    " AND NOT EXISTS (SELECT FROM incoming_statements i"
-    "   WHERE i.package_id = s.package_id AND i.fingerprint = s.fingerprint) RETURNING s.package_id"
+    "UPDATE statements s SET removed_at = now() WHERE s.removed_at IS NULL"
+    " AND s.source_id = ANY(CAST(:source_ids AS bigint[])) AND NOT EXISTS (SELECT FROM incoming_statements i"
+    "   WHERE i.source_id = s.source_id AND i.package_id = s.package_id AND i.fingerprint = s.fingerprint)"
+    " RETURNING s.source_id, s.package_id"
 )
 _ADD = text(
     f"INSERT INTO statements (source_id, {', '.join(_COLUMNS)})"
-    f" SELECT :source_id, {', '.join('i.' + column for column in _COLUMNS)} FROM incoming_statements i"
-    " WHERE NOT EXISTS (SELECT FROM statements s WHERE s.source_id = :source_id AND s.removed_at IS NULL"
+    f" SELECT i.source_id, {', '.join('i.' + column for column in _COLUMNS)} FROM incoming_statements i"
+    f" WHERE NOT EXISTS (SELECT FROM {_CURRENT} s WHERE s.source_id = i.source_id"
     "   AND s.package_id = i.package_id AND s.fingerprint = i.fingerprint)"
-    " ORDER BY i.package_id, i.fingerprint RETURNING package_id"
+    " ORDER BY i.source_id, i.package_id, i.fingerprint RETURNING source_id, package_id"
 )

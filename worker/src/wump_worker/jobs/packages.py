@@ -1,7 +1,5 @@
 """Jobs about packages."""
 
-from collections.abc import Mapping
-
 from sqlalchemy.ext.asyncio import AsyncConnection
 from wump_core import schedule
 from wump_core.errors import NotFound, ProviderError
@@ -9,9 +7,9 @@ from wump_core.providers import Provider
 from wump_core.purl import Purl, parse_purl
 from wump_core.records import PackageRecord
 from wump_core.store.executions import Execution
-from wump_core.store.packages import add_packages, save_missing_package, save_package
+from wump_core.store.facts import add_names, save_packages, save_unchanged_packages
+from wump_core.store.packages import add_packages, save_missing_package
 from wump_core.store.providers import save_attempt
-from wump_core.store.repositories import Repository, add_repository
 
 from wump_worker.resources import Resources
 
@@ -41,26 +39,17 @@ async def refresh_package(resources: Resources, execution: Execution) -> None:
                 await save_attempt(connection, provider.name, FETCH_PACKAGE, str(purl), error=str(error))
         raise
     async with resources.engine.begin() as connection:
-        package_ids, repository = await _add_stubs(connection, record)
+        if await save_unchanged_packages(connection, provider.name, [record]):
+            await _finish(connection, execution, provider.name, record)
+            return
     async with resources.engine.begin() as connection:
-        await _save(connection, execution, provider.name, record, repository, package_ids)
+        names = await add_names(connection, [record])
+    async with resources.engine.begin() as connection:
+        await save_packages(connection, provider.name, [record], names)
+        await _finish(connection, execution, provider.name, record)
 
 
-async def _add_stubs(connection: AsyncConnection, record: PackageRecord) -> tuple[dict[str, int], Repository | None]:
-    purls = {record.purl, *(item.purl for item in record.dependencies or () if item.purl)}
-    package_ids = await add_packages(connection, [parse_purl(purl) for purl in purls])
-    return package_ids, await add_repository(connection, record.repository) if record.repository else None
-
-
-async def _save(
-    connection: AsyncConnection,
-    execution: Execution,
-    provider: str,
-    record: PackageRecord,
-    repository: Repository | None,
-    package_ids: Mapping[str, int],
-) -> None:
-    saved = await save_package(connection, provider, record, repository, package_ids)
+async def _finish(connection: AsyncConnection, execution: Execution, provider: str, record: PackageRecord) -> None:
     await save_attempt(connection, provider, FETCH_PACKAGE, record.purl, error=None)
     depth = int(execution.arguments.get("depth", 0))
     if depth > 0:
@@ -69,12 +58,12 @@ async def _save(
     outcome = {"code": "saved", "provider": provider, "version": record.latest_version}
     if record.dependencies_unknown:
         outcome["message"] = record.dependencies_unknown
-    await schedule.finish(connection, execution, records_processed=saved.statements, outcome=outcome)
+    await schedule.finish(connection, execution, records_processed=len(record.dependencies or ()), outcome=outcome)
 
 
 async def _save_missing(resources: Resources, execution: Execution, purl: Purl, provider: str, reason: str) -> None:
     async with resources.engine.begin() as connection:
-        package_id = (await add_packages(connection, [purl]))[str(purl)]
+        package_id = (await add_packages(connection, [str(purl)]))[str(purl)]
         await save_missing_package(connection, package_id, reason)
         await save_attempt(connection, provider, FETCH_PACKAGE, str(purl), error=reason)
         await schedule.finish(
