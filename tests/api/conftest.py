@@ -7,8 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -195,34 +195,34 @@ async def empty_api(settings: CoreSettings) -> AsyncGenerator[Api]:
         yield client
 
 
-@contextmanager
-def _counting(api: Api) -> Generator[list[str]]:
-    """Collects the statements that reach the database: SQLAlchemy's, and those on the raw connection beneath."""
+@asynccontextmanager
+async def _counting(api: Api) -> AsyncGenerator[list[str]]:
+    """Collects the statements that reach the database: SQLAlchemy's, and those on the reader's connection.
+
+    Requests that follow one another take the same connection of the pool.
+    """
     statements: list[str] = []
     engine = api.app.state.engine.sync_engine
 
-    def on_raw(query: Any) -> None:
+    def on_read(query: Any) -> None:
         statements.append(query.query)
-
-    def on_checkout(_dbapi: Any, entry: Any, _proxy: Any) -> None:
-        entry.dbapi_connection.driver_connection.add_query_logger(on_raw)
 
     def on_execute(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         statements.append(statement)
 
-    # What SQLAlchemy runs is prepared first, and asyncpg logs only what is not: nothing is counted twice.
-    event.listen(engine, "checkout", on_checkout)
     event.listen(engine, "before_cursor_execute", on_execute)
+    async with api.app.state.reading.acquire() as connection:
+        connection.add_query_logger(on_read)
     try:
         yield statements
     finally:
-        statements[:] = [item for item in statements if item not in ("BEGIN;", "COMMIT;", "ROLLBACK;")]
-        event.remove(engine, "checkout", on_checkout)
+        async with api.app.state.reading.acquire() as connection:
+            connection.remove_query_logger(on_read)
         event.remove(engine, "before_cursor_execute", on_execute)
 
 
 @pytest.fixture
-def counting() -> Callable[[Api], AbstractContextManager[list[str]]]:
+def counting() -> Callable[[Api], AbstractAsyncContextManager[list[str]]]:
     """Counts the statements of requests."""
     return _counting
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from wump_api.models import DependentOrganization, DependentRepository, EvidenceStatement, Page
+from wump_core.store import answers
 
 CORE = "/packages/npm/core/dependents"
 SORTS = ("repositories", "stars", "last_activity")
@@ -81,8 +82,17 @@ async def test_nobody_asked_is_not_nobody_depends(empty_api: Any) -> None:
     assert page["meta"]["as_of"] is None
 
 
-@pytest.mark.parametrize("sort", SORTS)
-@pytest.mark.parametrize("filters", [{}, {"scope": "development"}, {"min_repositories": 2}], ids=str)
+FILTERS: list[dict[str, Any]] = [
+    {},
+    {"scope": "development"},
+    {"min_repositories": 2},
+    {"scope": "development", "min_repositories": 2},
+]
+
+
+@pytest.mark.parametrize(
+    ("sort", "filters"), [(sort, filters) for filters in FILTERS for sort in answers.PAGES[tuple(filters)]], ids=str
+)
 async def test_pages_join_to_the_whole_list_in_order(api: Any, sort: str, filters: dict[str, Any]) -> None:
     whole = await walk(api, CORE, 100, sort=sort, **filters)
     rows = [DependentOrganization.model_validate(row) for row in whole]
@@ -175,7 +185,7 @@ async def test_the_number_of_statements_does_not_grow(api: Any, counting: Any) -
     for path, expected in (("", 2), ("/repositories", 2), ("/evidence?organization=github.com/acme", 3)):
         counts = []
         for name in ("core", "dependents"):
-            with counting(api) as statements:
+            async with counting(api) as statements:
                 await api.page(f"/packages/npm/{name}/dependents{path}")
             counts.append(len(statements))
         assert counts == [expected, expected], path

@@ -81,7 +81,7 @@ def test_every_operation_is_described(operations: list[Any]) -> None:
 def test_what_a_name_may_be_is_said(schema: Any) -> None:
     parameters = schema["paths"]["/api/v1/packages/{ecosystem}/{name}"]["get"]["parameters"]
     ecosystem, name = sorted(parameters, key=lambda item: item["name"])
-    assert ecosystem["schema"]["enum"] == ["npm", "pypi"]
+    assert ecosystem["schema"]["enum"] == ["npm", "pypi", "githubactions"]
     assert "%2F" in name["description"]
     assert name["schema"]["examples"]
 

@@ -75,7 +75,7 @@ async def test_dependencies_come_page_by_page(api: Any) -> None:
 
 async def test_the_number_of_statements_is_fixed(api: Any, counting: Any) -> None:
     for path, expected in (("", 1), ("/dependencies", 2)):
-        with counting(api) as statements:
+        async with counting(api) as statements:
             await api.page(f"/packages/npm/core{path}")
         assert len(statements) == expected, statements
 

@@ -6,7 +6,7 @@ from wump_api.models import ProviderList
 
 
 async def test_providers_as_loaded_last(api: Any, counting: Any) -> None:
-    with counting(api) as statements:
+    async with counting(api) as statements:
         listed = ProviderList.model_validate(await api.page("/providers")).data
     assert len(statements) == 1
     assert [(item.name, item.state) for item in listed] == [("npm", "active"), ("odd", "broken"), ("pypi", "active")]

@@ -7,7 +7,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ import asyncpg
 from pydantic import SecretStr
 from wump_core.embedded import Servers, embedded_servers
 from wump_core.store import make_engine
-from wump_migrations import runner
+from wump_migrations import partitions, runner
 
 from benchmarks.bench import Bench
-from benchmarks.graph import SIZES, Size, describe_graph, make_graph
-from benchmarks.loading import derive, measure_first_load
+from benchmarks.graph import SIZES, Size, describe_graph, fill_database
+from benchmarks.growth import measure_growth, measure_partitioned_load, measure_partitions
+from benchmarks.loading import DAY_MS, derive, measure_first_load
 from benchmarks.machine import describe_machine
 from benchmarks.measure import Measurement
 from benchmarks.reading import measure_depth, measure_filters, measure_grouping, measure_popularity
@@ -39,24 +41,36 @@ MEASUREMENTS: dict[str, Callable[[Bench], Awaitable[Measurement]]] = {
     "writing": measure_writing,
     "contention": measure_contention,
     "datasette": measure_datasette,
+    "growth": measure_growth,
+    "partitions": measure_partitions,
+    "partitioned_load": measure_partitioned_load,
 }
+LARGE_ONLY = ("growth", "partitions", "partitioned_load")
+"""Measurements that are left out of smaller runs unless they are asked for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, or make the page of the docs from what was measured."""
     options = _parse(arguments)
     if options.docs:
-        document = json.loads((DOCS / "performance.json").read_text("utf-8"))
-        (DOCS / "performance.md").write_text(make_page(document), "utf-8")
+        (DOCS / "performance.md").write_text(make_page(*read_documents()), "utf-8")
         return 0
-    with tempfile.TemporaryDirectory(prefix="wump-benchmark-") as folder:
-        # Started by root, Postgres runs as a system user, who must get in.
-        Path(folder).chmod(0o755)
-        with embedded_servers(Path(folder) / "data") as servers:
-            document = asyncio.run(measure_all(servers, SIZES[options.size], options.seed, options.only))
-    if options.json:
-        options.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    size = SIZES[options.size]
+    names = options.only or [name for name in MEASUREMENTS if size.smaller or name not in LARGE_ONLY]
+    with _folder(options.keep) as folder, embedded_servers(folder / "data") as servers:
+        asyncio.run(measure_all(servers, size, options.seed, names, options.json))
     return 0
+
+
+@contextmanager
+def _folder(kept: Path | None) -> Generator[Path]:
+    """Where the servers keep their data."""
+    with tempfile.TemporaryDirectory(prefix="wump-benchmark-") as temporary:
+        folder = kept.absolute() if kept else Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Started by root, Postgres runs as a system user, who must get in.
+        folder.chmod(0o755)
+        yield folder
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -66,26 +80,34 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--size", choices=SIZES, default="small", help="tiny: seconds; small: minutes; large: hours")
     parser.add_argument("--seed", type=int, default=1, help="another seed makes another graph")
-    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS), metavar="NAME")
+    parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, metavar="NAME")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the graph there, and use the one that is")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured to this file")
-    parser.add_argument("--docs", action="store_true", help="write docs/performance.md from docs/performance.json")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md from the JSON files beside it")
     return parser.parse_args(arguments)
 
 
-async def measure_all(servers: Servers, size: Size, seed: int, only: Sequence[str]) -> dict[str, Any]:
-    """Make the graph, run the measurements on it; returns what is written to JSON."""
-    engine = make_engine(SecretStr(servers.database_url), application_name="benchmark", pool_size=2)
+def read_documents() -> list[dict[str, Any]]:
+    """What the runs behind the page of the docs found: the small one, and the large one."""
+    return [json.loads((DOCS / name).read_text("utf-8")) for name in ("performance.json", "performance-large.json")]
+
+
+async def measure_all(servers: Servers, size: Size, seed: int, only: Sequence[str], file: Path | None) -> None:
+    """Make the graph, run the measurements on it; what is found is written to the file after each of them."""
+    engine = make_engine(
+        SecretStr(servers.database_url), application_name="benchmark", pool_size=2, statement_timeout_ms=DAY_MS
+    )
     connection = await asyncpg.connect(servers.database_url, server_settings={"application_name": "benchmark"})
     try:
         await runner.upgrade(engine)
         bench = Bench(size, seed, servers.database_url, servers.valkey_url, engine, connection)
-        return await _measure(bench, only)
+        await _measure(bench, only, file)
     finally:
         await connection.close()
         await engine.dispose()
 
 
-async def _measure(bench: Bench, only: Sequence[str]) -> dict[str, Any]:
+async def _measure(bench: Bench, only: Sequence[str], file: Path | None) -> None:
     document: dict[str, Any] = {
         "date": datetime.now(UTC).date().isoformat(),
         "size": bench.size.name,
@@ -95,7 +117,9 @@ async def _measure(bench: Bench, only: Sequence[str]) -> dict[str, Any]:
         "measurements": {},
     }
     started = time.perf_counter()
-    await _fill(bench)
+    # What an earlier run left partitioned is measured as plain tables first.
+    await partitions.partition_tables(bench.engine, 0, notify=lambda _: None)
+    await fill_database(bench.database_url, bench.size, bench.seed)
     document["graph"] = await describe_graph(bench.connection)
     document["seconds"]["graph"] = round(time.perf_counter() - started, 1)
     _say(f"graph: {document['graph']['statements']['rows']:,} statements, {document['seconds']['graph']} s")
@@ -107,18 +131,14 @@ async def _measure(bench: Bench, only: Sequence[str]) -> dict[str, Any]:
             found = await measure(bench)
             document["seconds"][name] = round(time.perf_counter() - started, 1)
             document["measurements"][name] = found.document()
+            document["machine"]["load_at_end"] = round(os.getloadavg()[0], 1)
             print_measurement(found.document(), document["seconds"][name])
-    document["machine"]["load_at_end"] = round(os.getloadavg()[0], 1)
-    return document
+            _save(document, file)
 
 
-async def _fill(bench: Bench) -> None:
-    """On a connection of its own, whose settings nobody else gets."""
-    connection = await asyncpg.connect(bench.database_url)
-    try:
-        await make_graph(connection, bench.size, bench.seed)
-    finally:
-        await connection.close()
+def _save(document: dict[str, Any], file: Path | None) -> None:
+    if file:
+        file.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _say(text: str) -> None:

@@ -4,6 +4,7 @@ import statistics
 from itertools import product
 from time import monotonic
 
+import asyncpg
 from wump_core.store import answers
 from wump_core.store.answers import SORTS, page_statement
 from wump_core.store.dependents import SCOPE_COLUMNS
@@ -44,8 +45,7 @@ async def measure_popularity(bench: Bench) -> Measurement:
         calls: list[list[float]] = [[] for _ in chosen]
         for _ in range(bench.size.calls):
             for row, values in zip(chosen, calls, strict=True):
-                looked_up = await fetch_ms(connection, package, row["purl"])
-                values.append(looked_up + await fetch_ms(connection, PAGE, row["id"], 1, PAGE_ROWS))
+                values.append(await page_ms(connection, row["purl"], row["id"]))
         for values, of_all in zip(calls, times, strict=True):
             of_all.append(statistics.median(values))
     buffers = [
@@ -60,6 +60,12 @@ async def measure_popularity(bench: Bench) -> Measurement:
     found.add_bar("buffers, hottest", [buffers[0]], at_most=1.2 * buffers[1] + 8)
     found.notes.append(f"{bench.size.rounds} rounds of {bench.size.calls} alternating calls; medians of rounds")
     return found
+
+
+async def page_ms(connection: asyncpg.Connection, purl: str, package_id: int) -> float:
+    """Milliseconds of what the API asks for one page: the package, then its page."""
+    looked_up = await fetch_ms(connection, answers.PACKAGE_STATEMENT, purl)
+    return looked_up + await fetch_ms(connection, PAGE, package_id, 1, PAGE_ROWS)
 
 
 async def measure_depth(bench: Bench) -> Measurement:
@@ -96,19 +102,10 @@ async def measure_depth(bench: Bench) -> Measurement:
 async def measure_filters(bench: Bench) -> Measurement:
     """Every sort with every scope and several least numbers of repositories, on the hottest package."""
     found = Measurement("filters", "Each sort and filter on the hottest package: 99th percentile and buffers")
-    hottest, connection = await bench.hottest(), bench.connection
     slowest, largest, cut = 0.0, 0, 0
     for sort, scope, minimum in product(SORTS, (None, *SCOPE_COLUMNS), MINIMA):
-        statement = page_statement(sort, scope, after=False)
+        values, buffers = await _call_filter(bench, sort, scope, minimum)
         label = f"{sort}, {scope or 'any scope'}, at least {minimum:,}"
-        buffers = await count_buffers(connection, statement, hottest, minimum, PAGE_ROWS)
-        values, end = [], monotonic() + LONGEST_SECONDS
-        # The store has filtered pages planned for their values, see `list_dependent_organizations`.
-        planned = scope is not None or minimum > 1
-        await connection.execute(f"SET plan_cache_mode = {'force_custom_plan' if planned else 'auto'}")
-        while len(values) < bench.size.calls_for_p99 and monotonic() < end:
-            values.append(await fetch_ms(connection, statement, hottest, minimum, PAGE_ROWS))
-        await connection.execute("RESET plan_cache_mode")
         cut += len(values) < bench.size.calls_for_p99
         tail = percentile(values, 0.99)
         slowest, largest = max(slowest, tail), max(largest, buffers)
@@ -122,6 +119,22 @@ async def measure_filters(bench: Bench) -> Measurement:
         " The spread of a figure in ms is that of its calls"
     )
     return found
+
+
+async def _call_filter(bench: Bench, sort: str, scope: str | None, minimum: int) -> tuple[list[float], int]:
+    """Milliseconds of many calls, and the buffers of one."""
+    hottest, connection = await bench.hottest(), bench.connection
+    statement = page_statement(sort, scope, after=False)
+    buffers = await count_buffers(connection, statement, hottest, minimum, PAGE_ROWS)
+    values: list[float] = []
+    end = monotonic() + LONGEST_SECONDS
+    # The store has filtered pages planned for their values, see `list_dependent_organizations`.
+    planned = scope is not None or minimum > 1
+    await connection.execute(f"SET plan_cache_mode = {'force_custom_plan' if planned else 'auto'}")
+    while len(values) < bench.size.calls_for_p99 and monotonic() < end:
+        values.append(await fetch_ms(connection, statement, hottest, minimum, PAGE_ROWS))
+    await connection.execute("RESET plan_cache_mode")
+    return values, buffers
 
 
 async def measure_grouping(bench: Bench) -> Measurement:

@@ -53,7 +53,7 @@ async def measure_writing(bench: Bench) -> Measurement:
     found.add_bar("unchanged / COPY", ratios(rates["unchanged"], rates["copy"]), at_least=0.6)
     found.notes.append(
         f"{rounds} rounds of {bench.size.saved_packages} packages with {DEPENDENCIES} dependencies each on average, in"
-        f" batches of {BATCH}: a transaction looks for what is unchanged, the next two save the rest, and Postgres waits"
+        f" batches of {BATCH}: a transaction looks for what is unchanged, two more save the rest, and Postgres waits"
         " for the disk at each commit"
     )
     await _add_profiles(bench, found)

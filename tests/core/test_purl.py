@@ -1,11 +1,14 @@
 """Package URLs: canonical names per ecosystem, and clear words about what is wrong."""
 
 import contextlib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wump_core import InvalidPurl, Purl, make_purl, parse_purl
+from packageurl import PackageURL
+from wump_core import InvalidPurl, Purl, make_purl, make_purl_text, parse_purl
 
 NPM_PART = st.text("abcXYZ019-_.!~*'()", min_size=1, max_size=20)
 NPM_NAMES = st.one_of(NPM_PART.filter(lambda name: name[0] not in "._"), st.builds("@{}/{}".format, NPM_PART, NPM_PART))
@@ -30,6 +33,8 @@ PYPI_NAMES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,30}[A-Za-z0-9])?", ful
         ("pkg:pypi/Zope.Interface", "pkg:pypi/zope-interface"),
         ("pypi:ruamel_yaml--clib", "pkg:pypi/ruamel-yaml-clib"),
         ("  npm:express ", "pkg:npm/express"),
+        ("pkg:githubactions/Swatinem/rust-cache@v2", "pkg:githubactions/swatinem/rust-cache"),
+        ("pkg:githubactions/Actions/Checkout@v4", "pkg:githubactions/actions/checkout"),
     ],
 )
 def test_what_is_written_becomes_canonical(text: str, canonical: str) -> None:
@@ -54,9 +59,14 @@ def test_what_is_written_becomes_canonical(text: str, canonical: str) -> None:
         ("npm:a\x00b", "npm package name"),
         ("pkg:npm/%00", "npm package name"),
         ("npm:../../etc/passwd", "npm package name"),
+        ("githubactions:checkout", "owner/repository"),
+        ("githubactions:actions/..", "owner/repository"),
+        ("githubactions:actions/checkout/init", "owner/repository"),
         ("pypi:-requests", "Python package name"),
         ("pypi:requests[extra]", "Python package name"),
         ("pypi:ré", "Python package name"),
+        ("pkg:githubactions/actions", "owner/repository"),
+        ("pkg:githubactions/github/codeql-action/init", "owner/repository"),
         ("pkg:npm/express?repository_url=x", "qualifiers"),
         ("pkg:npm/express#sub", "subpath"),
     ],
@@ -78,3 +88,23 @@ def test_canonical_text_reads_back_as_itself(name: tuple[str, str]) -> None:
 def test_nothing_but_invalid_purl_is_raised(text: str) -> None:
     with contextlib.suppress(InvalidPurl):
         assert isinstance(parse_purl(text), Purl)
+
+
+def attempt(make: Callable[[str, str], Any], ecosystem: str, name: str) -> str:
+    """The text of what is made, or of the refusal."""
+    try:
+        return str(make(ecosystem, name))
+    except InvalidPurl as error:
+        return f"refused: {error}"
+
+
+@given(st.sampled_from(["npm", "pypi", "githubactions", "cargo"]), st.text("abcXYZ019-_.!~*'()@/% é", max_size=30))
+def test_the_fast_way_writes_what_the_slow_way_does(ecosystem: str, name: str) -> None:
+    assert attempt(make_purl_text, ecosystem, name) == attempt(make_purl, ecosystem, name)
+
+
+@given(NPM_NAMES)
+def test_names_are_quoted_as_packageurl_quotes_them(name: str) -> None:
+    namespace, _, last = name.rpartition("/")
+    neutral = PackageURL(type="generic", namespace=namespace or None, name=last).to_string()
+    assert str(make_purl("npm", name)) == neutral.replace("generic", "npm", 1)

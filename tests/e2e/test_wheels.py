@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parents[2]
 INSPECT = """
 import importlib, json, sys
 from importlib.metadata import distributions
-import wump_core, wump_api, wump_worker, wump_migrations, wump_provider_npm, wump_provider_pypi
+import wump_core, wump_api, wump_worker, wump_migrations, wump_provider_github, wump_provider_npm, wump_provider_pypi
 
 ours = {}
 for found in distributions():
@@ -29,7 +29,8 @@ for found in distributions():
             "licence_text": any(name.endswith("licenses/LICENSE") for name in files),
             "tests": [name for name in files if "test" in name.split("/")[0]],
         }
-modules = [wump_core, wump_api, wump_worker, wump_migrations, wump_provider_npm, wump_provider_pypi]
+modules = [wump_core, wump_api, wump_worker, wump_migrations]
+modules += [wump_provider_github, wump_provider_npm, wump_provider_pypi]
 print(json.dumps({"ours": ours, "path": sys.path, "modules": [module.__file__ for module in modules]}))
 """
 
@@ -103,7 +104,8 @@ def test_wheels_work_in_an_empty_environment(data_dir: Path, tmp_path: Path) -> 
     ):
         assert f" {command} " in shown
     providers = call(wump, "providers", "--format", "json", folder=elsewhere, environment=environment)
-    assert {row["name"]: row["state"] for row in json.loads(providers.stdout)} == {"npm": "active", "pypi": "active"}
+    states = {row["name"]: row["state"] for row in json.loads(providers.stdout)}
+    assert states == dict.fromkeys(("github", "npm", "pypi"), "active")
     upgraded = call(wump, "db", "upgrade", folder=elsewhere, environment=environment)
     assert "the database is at revision" in upgraded.stderr
     verified = call(wump, "db", "verify", folder=elsewhere, environment=environment)

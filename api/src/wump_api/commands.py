@@ -151,7 +151,7 @@ def export(
     media_type = {"ndjson": "application/x-ndjson", "csv": "text/csv"}[output]
 
     async def run(client: Client, _: CoreSettings | None) -> Document:
-        meta: Document = (await client.get(path, limit=1, **parameters))["meta"]
+        meta: Document = (await client.get(path, limit=1))["meta"]
         async with aclosing(client.stream(path, media_type, format=output.value, **parameters)) as chunks:
             async for chunk in chunks:
                 sink.write(chunk)

@@ -1,31 +1,38 @@
 """What routes are given: the database, and the package that a path means."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, get_type_hints
 from urllib.parse import unquote, urlsplit
 
-from fastapi import Depends, Path, Request
+import asyncpg
+from asyncpg import Connection
+from fastapi import Depends, Path, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from starlette.datastructures import QueryParams
+from starlette.types import Receive, Scope, Send
 from wump_core.errors import InvalidPurl
-from wump_core.purl import ECOSYSTEMS, Purl, make_purl
+from wump_core.purl import ECOSYSTEMS, make_purl
 from wump_core.store import answers
+from wump_core.store.answers import Row
 
 from wump_api.paths import ANY_ECOSYSTEM
 from wump_api.problems import Problem
 
+ACQUIRE_SECONDS = 2.0
+"""Longest wait of a request for a connection."""
+
 
 def get_engine(request: Request) -> AsyncEngine:
-    """The process's engine that may write."""
+    """The process's engine, which may write."""
     engine: AsyncEngine = request.app.state.engine
     return engine
-
-
-async def reading_connection(request: Request) -> AsyncIterator[AsyncConnection]:
-    """A connection that only reads, of the replica where there is one."""
-    engine: AsyncEngine = request.app.state.read_engine
-    async with engine.connect() as connection:
-        yield connection
 
 
 async def primary_connection(engine: Annotated[AsyncEngine, Depends(get_engine)]) -> AsyncIterator[AsyncConnection]:
@@ -34,7 +41,27 @@ async def primary_connection(engine: Annotated[AsyncEngine, Depends(get_engine)]
         yield connection
 
 
-Reading = Annotated[AsyncConnection, Depends(reading_connection, scope="function")]
+async def reading_connection(request: Request) -> AsyncIterator[Connection]:
+    """A connection that only reads, of the replica where there is one.
+
+    Raises:
+        TimeoutError: There was none in time.
+    """
+    pool, connection = await _acquire(request)
+    try:
+        yield connection
+    finally:
+        await pool.release(connection)
+
+
+async def _acquire(request: Request) -> tuple[asyncpg.Pool, Connection]:
+    pool: asyncpg.Pool = request.app.state.reading
+    # The pool's own timeout would cost a task for each connection.
+    async with asyncio.timeout(ACQUIRE_SECONDS):
+        return pool, await pool.acquire()
+
+
+Reading = Annotated[Connection, Depends(reading_connection, scope="function")]
 ReadingPrimary = Annotated[AsyncConnection, Depends(primary_connection, scope="function")]
 Engine = Annotated[AsyncEngine, Depends(get_engine)]
 EcosystemPath = Annotated[
@@ -50,46 +77,110 @@ NamePath = Annotated[
 ]
 
 
-async def find_package(connection: Reading, ecosystem: EcosystemPath, name: NamePath) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a question about a package is answered from."""
+
+    request: Request
+    connection: Connection
+    package: Row
+
+
+async def find_package(request: Request, connection: Reading, ecosystem: EcosystemPath, name: NamePath) -> Asked:
     """The package that a path names.
 
     Raises:
         Problem: wump doesn't know it, or the short form fits several ecosystems.
         InvalidPurl: The ecosystem is unknown, or the name can't be one of its names.
     """
-    name = unquote(name)
-    purl = await _resolve_short_form(connection, name) if ecosystem == ANY_ECOSYSTEM else make_purl(ecosystem, name)
-    package = await answers.get_package(connection, str(purl))
+    if ecosystem == ANY_ECOSYSTEM:
+        purl = await _resolve_short_form(connection, unquote(name))
+    else:
+        purl = _canonical(ecosystem, unquote(name))
+    package = await answers.get_package(connection, purl)
     if package is None:
-        raise Problem("unknown-package", f"{purl} is not known to wump", package=str(purl))
-    return dict(package)
+        raise Problem("unknown-package", f"{purl} is not known to wump", package=purl)
+    return Asked(request, connection, package)
 
 
-async def _resolve_short_form(connection: AsyncConnection, name: str) -> Purl:
-    candidates: dict[str, Purl] = {}
+@lru_cache(10_000)
+def _canonical(ecosystem: str, name: str) -> str:
+    """Remembered for names that are asked again: making a purl costs as much as checking all other parameters."""
+    return str(make_purl(ecosystem, name))
+
+
+async def _resolve_short_form(connection: Connection, name: str) -> str:
+    candidates: dict[str, str] = {}
     for ecosystem in ECOSYSTEMS:
         try:
-            purl = make_purl(ecosystem, name)
+            candidates[_canonical(ecosystem, name)] = ecosystem
         except InvalidPurl:
             continue
-        candidates[str(purl)] = purl
     known = await answers.list_purls_named(connection, list(candidates))
     if not known:
         raise Problem(
             "unknown-package", f"no package named {name[:100]!r} is known to wump", ecosystems=list(ECOSYSTEMS)
         )
     if len(known) > 1:
-        choices = [candidates[purl].ecosystem for purl in known]
+        choices = [candidates[purl] for purl in known]
         raise Problem(
             "ambiguous-package",
             f"{name!r} is a package of {' and of '.join(choices)}: ask for /api/v1/packages/{choices[0]}/{name}",
             ecosystems=choices,
             packages=known,
         )
-    return candidates[known[0]]
+    return known[0]
 
 
-Package = Annotated[dict[str, Any], Depends(find_package, scope="function")]
+AboutPackage = Annotated[Asked, Depends(find_package, scope="function")]
+
+
+class Parameters(BaseModel):
+    """The query parameters of a route about a package."""
+
+    repeated: ClassVar[tuple[str, ...]] = ()
+    """Names that may be given several times; of all others, the last one counts."""
+
+
+class PackageRoute(APIRoute):
+    """A route about a package, whose function takes `asked` and, where there are parameters, `wanted`.
+
+    FastAPI describes it as any other from the function's signature, but isn't asked to answer: to solve the
+    dependencies of one request takes it longer than all else that a page needs. Register it on the app itself.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options | {"operation_id": endpoint.__name__})
+        self._wanted: type[Parameters] | None = get_type_hints(endpoint).get("wanted")
+        self.app = self._serve
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        response = await self._answer(request)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        given = (_read_parameters(self._wanted, request.query_params),) if self._wanted else ()
+        pool, connection = await _acquire(request)
+        try:
+            asked = await find_package(request, connection, **request.path_params)
+            response: Response = await self.endpoint(asked, *given)
+        finally:
+            await pool.release(connection)
+        return response
+
+
+def _read_parameters(kind: type[Parameters], query: QueryParams) -> Parameters:
+    """Raises `RequestValidationError`, as FastAPI does for its own routes."""
+    values: dict[str, Any] = dict(query)
+    for name in kind.repeated:
+        if name in values:
+            values[name] = query.getlist(name)
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        raise RequestValidationError([item | {"loc": ("query", *item["loc"])} for item in found]) from None
 
 
 def require_loopback(request: Request) -> None:

@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
+import asyncpg
 import uvicorn
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 from valkey.asyncio import Valkey
 from wump_core.errors import ConfigurationError, ServerUnavailable
@@ -89,13 +89,18 @@ def make_app(core: CoreSettings, settings: ApiSettings) -> FastAPI:
         generate_unique_id_function=_operation_id,
         openapi_tags=_TAGS,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        # What isn't sent anywhere costs each request too.
+        telemetry={"tracing": core.telemetry != "off", "metrics": False, "logs": False},
     )
     app.state.follow_depth = core.follow_depth
     app.state.database_urls = {"the database": core.database_url}
     if core.read_database_url is not None:
         app.state.database_urls["the database for reading"] = core.read_database_url
     install_problem_handlers(app)
-    for router in (packages.router, dependents.router, executions.router, providers.router):
+    # In front, and not included as the others are: FastAPI looks for an included route twice.
+    for router in (dependents.router, packages.one):
+        app.router.routes += router.routes
+    for router in (packages.router, executions.router, providers.router):
         app.include_router(router, prefix="/api/v1")
     app.include_router(health.router)
     install_pages(app)
@@ -110,24 +115,26 @@ def _lifespan(
 ) -> Lifespan[FastAPI]:
     """What is open for as long as the app serves."""
     timeout_ms = settings.statement_timeout_ms
+    read_url = read_database_url or database_url
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with AsyncExitStack() as opened:
-
-            def engine(url: SecretStr, name: str, size: int, timeout_ms: int) -> AsyncEngine:
-                made = make_engine(url, application_name=name, pool_size=size, statement_timeout_ms=timeout_ms)
-                opened.push_async_callback(made.dispose)
-                return made
-
-            app.state.engine = app.state.read_engine = engine(database_url, "wump-api", settings.pool_size, timeout_ms)
-            if read_database_url is not None:
-                app.state.read_engine = engine(read_database_url, "wump-api", settings.pool_size, timeout_ms)
-            # Exports have connections of their own, so that they can take none from the pages.
-            export_engine = engine(
-                read_database_url or database_url, "wump-api-export", settings.streams, FETCH_TIMEOUT_MS
+            app.state.engine = make_engine(
+                database_url,
+                application_name="wump-api",
+                pool_size=settings.pool_size,
+                statement_timeout_ms=timeout_ms,
             )
-            app.state.streams = Streams(export_engine, at_once=settings.streams, seconds=settings.stream_seconds)
+            opened.push_async_callback(app.state.engine.dispose)
+            app.state.reading = await opened.enter_async_context(
+                _open_pool(read_url, "wump-api", settings.pool_size, timeout_ms)
+            )
+            # Exports have connections of their own, so that they can take none from the pages.
+            exporting = await opened.enter_async_context(
+                _open_pool(read_url, "wump-api-export", settings.streams, FETCH_TIMEOUT_MS)
+            )
+            app.state.streams = Streams(exporting, at_once=settings.streams, seconds=settings.stream_seconds)
             app.state.valkey = Valkey.from_url(
                 valkey_url.get_secret_value(), socket_timeout=1, socket_connect_timeout=1
             )
@@ -135,6 +142,30 @@ def _lifespan(
             yield
 
     return lifespan
+
+
+@asynccontextmanager
+async def _open_pool(url: SecretStr, name: str, size: int, statement_timeout_ms: int) -> AsyncGenerator[asyncpg.Pool]:
+    """Connections for reading, made when they are asked for; whoever waits on one waits for a bounded time."""
+    pool = asyncpg.create_pool(
+        url.get_secret_value(),
+        min_size=0,
+        max_size=size,
+        timeout=5,
+        command_timeout=statement_timeout_ms / 1000 + 5,
+        server_settings={"application_name": name, "statement_timeout": str(statement_timeout_ms)},
+        reset=_leave,
+    )
+    async with pool:
+        try:
+            yield pool
+        finally:
+            # Nobody waits for an answer any more; a server that doesn't answer must not keep the process.
+            pool.terminate()
+
+
+async def _leave(_connection: asyncpg.Connection) -> None:
+    """Readers change nothing of a session beyond their transaction, which asyncpg itself ends if it has to."""
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from wump_api.problems import Problem
 
 _VERSION = 1
+"""Of a cursor's form and of what its values mean; raise it with either, so that old cursors are refused."""
 MAX_CURSOR_LENGTH = 500
 
 
@@ -29,15 +30,17 @@ def read_cursor(query: Sequence[object], text: str, kinds: Sequence[type]) -> li
     """The values that a cursor of this query holds.
 
     Raises:
-        Problem: It is no cursor, or one of another query or an older version.
+        Problem: It is no cursor, or one of another query or version.
     """
     try:
         raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
         cursor = msgspec.json.decode(raw, type=_Cursor)
     except (binascii.Error, UnicodeEncodeError, msgspec.MsgspecError):
         raise Problem("invalid-cursor", "cursor: this is not a cursor of wump") from None
-    if cursor.version != _VERSION or cursor.query != _fingerprint(query):
-        raise Problem("invalid-cursor", "cursor: it was given by another query, or by an older version of wump")
+    if cursor.version != _VERSION:
+        raise Problem("invalid-cursor", f"cursor: it has version {cursor.version}, and this wump goes on from {_VERSION}")
+    if cursor.query != _fingerprint(query):
+        raise Problem("invalid-cursor", "cursor: it was given by another query")
     sound = len(cursor.values) == len(kinds) and all(
         isinstance(value, kind) and (kind is not int or abs(int(value)) < 2**63)
         for value, kind in zip(cursor.values, kinds, strict=True)

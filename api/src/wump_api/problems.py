@@ -35,6 +35,11 @@ PROBLEMS: Mapping[str, tuple[int, str, str]] = {
         "This cursor doesn't belong to this query",
         "Cursors go on with the query that gave them; start again without `cursor`.",
     ),
+    "unsupported-filter": (
+        422,
+        "No page has this filter in this order",
+        "Take one of `alternatives`: another order, fewer filters, or all rows as a stream.",
+    ),
     "unknown-package": (
         404,
         "wump doesn't know this package",

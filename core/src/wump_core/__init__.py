@@ -16,8 +16,18 @@ from wump_core.errors import (
 )
 from wump_core.hookspecs import Context, ProviderInfo, hookimpl
 from wump_core.hosts import RepositoryUrl, is_code_host, parse_repository_url
-from wump_core.manifests import Format, NoManifest, choose_format, decode_text, list_globs, parse_with, resolve_path
-from wump_core.purl import Purl, make_purl, parse_purl
+from wump_core.manifests import (
+    Format,
+    NoManifest,
+    choose_format,
+    decode_text,
+    list_globs,
+    make_manifest,
+    make_printable,
+    parse_with,
+    resolve_path,
+)
+from wump_core.purl import Purl, make_purl, make_purl_text, parse_purl
 from wump_core.records import (
     DependencyRecord,
     DependencySource,
@@ -86,7 +96,10 @@ __all__ = [
     "hookimpl",
     "is_code_host",
     "list_globs",
+    "make_manifest",
+    "make_printable",
     "make_purl",
+    "make_purl_text",
     "parse_purl",
     "parse_repository_url",
     "parse_with",

@@ -19,6 +19,7 @@ import httpx
 import pluggy
 from pydantic import Field, StringConstraints
 
+from wump_core.limits import CredentialPlacement, RateLimits
 from wump_core.purl import Purl
 from wump_core.records import (
     DependencyRecord,
@@ -58,7 +59,12 @@ class ProviderInfo(Record):
     ecosystems: tuple[Ecosystem, ...] = Field(max_length=50, description="The purl types it knows.")
     manifests: tuple[Short, ...] = Field(default=(), max_length=100, description="Globs of the file names it parses.")
     settings_class: type[ProviderSettings] = ProviderSettings
+    needs: Mapping[str, Short] = Field(
+        default={}, max_length=50, description="Hooks that work only with a setting: hook to the setting's name."
+    )
     rate_limit: Short | None = Field(default=None, description="The upstream's published limit, in words.")
+    limits: RateLimits | None = Field(default=None, description="The same in numbers: what the transport keeps to.")
+    credential: CredentialPlacement = Field(default="bearer", description="Where on a request a token goes.")
     licence: Text = Field(description="The licence of the upstream's data.")
     attribution: Text = Field(description="How the upstream wants to be named.")
     terms: Text | None = Field(default=None, description="Where or what the upstream's terms are.")

@@ -1,7 +1,9 @@
 """Manifests: what the plugins that read files of dependencies share, and whoever hands them files.
 
-A plugin lists its formats and hands each file to the first that fits: name, size and depth are checked once,
-here. Everything is pure: nothing is opened, a path is only a name.
+A plugin lists its formats and hands each file to the first that fits (`parse_with`): name, size and depth are
+checked once, here. Its parsers collect rows, plain dictionaries with the fields of a `DependencyRecord`, and make the
+record at the end (`make_manifest`), which checks all rows at once. Everything is pure: nothing is opened, a path is
+only a name.
 """
 
 import posixpath
@@ -9,12 +11,25 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import FailFast, TypeAdapter, ValidationError
 
 from wump_core.errors import InvalidManifest
-from wump_core.records import ManifestRecord
+from wump_core.records import (
+    MAX_DIAGNOSTICS,
+    MAX_MANIFEST_DEPENDENCIES,
+    MAX_NEEDS,
+    DependencyRecord,
+    Diagnostic,
+    ManifestRecord,
+    Project,
+)
 
 MAX_PATH_LENGTH = 2_000
+_DEPENDENCIES = TypeAdapter(list[DependencyRecord])
+_ALL_DEPENDENCIES = TypeAdapter(Annotated[list[DependencyRecord], FailFast()])
+_PORTION = 1_000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _ELSEWHERE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:")
 """An absolute path, a URL, or a Windows drive."""
@@ -88,6 +103,89 @@ def parse_with(formats: Sequence[Format], path: str, content: bytes, siblings: M
         raise InvalidManifest("nested too deeply") from None
     except MemoryError:
         raise InvalidManifest("needs more memory than there is") from None
+
+
+def make_manifest(
+    path: str,
+    *,
+    format: str,  # noqa: A002
+    ecosystem: str,
+    kind: Literal["manifest", "lockfile"],
+    project: Project | None = None,
+    dependencies: Sequence[Mapping[str, Any]] = (),
+    needs: Iterable[str] = (),
+    diagnostics: Iterable[Diagnostic] = (),
+) -> ManifestRecord:
+    """Make the record of a file out of rows, about three microseconds each.
+
+    A row that no `DependencyRecord` can hold is left out, with a diagnostic at its line that names the field; what
+    goes beyond a bound of the record is left out, and counted in a diagnostic. With a diagnostic the status is
+    `partial`, else `ok`.
+    """
+    wanted = list(dict.fromkeys(needs))
+    records, refused = _check_rows(dependencies[:MAX_MANIFEST_DEPENDENCIES])
+    found: list[Diagnostic] = []  # counts come first, so that they are never among those that are too many
+    if (more := len(dependencies) - MAX_MANIFEST_DEPENDENCIES) > 0:
+        found.append(Diagnostic(message=f"{more:,} more dependencies were left out"))
+    if (more := len(wanted) - MAX_NEEDS) > 0:
+        found.append(Diagnostic(message=f"{more:,} more files that it names were left out"))
+    found += [*refused, *diagnostics]
+    if (more := len(found) - MAX_DIAGNOSTICS) > 0:
+        found[MAX_DIAGNOSTICS - 1 :] = [Diagnostic(message=f"{more + 1:,} more diagnostics were left out")]
+    return ManifestRecord(
+        path=path,
+        format=format,
+        ecosystem=ecosystem,
+        kind=kind,
+        status="partial" if found else "ok",
+        project=project,
+        dependencies=tuple(records),
+        needs=tuple(wanted[:MAX_NEEDS]),
+        diagnostics=tuple(found),
+    )
+
+
+def _check_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[DependencyRecord], list[Diagnostic]]:
+    """All rows at once; where that fails in portions, until more are bad than diagnostics can tell of."""
+    try:
+        return _ALL_DEPENDENCIES.validate_python(rows), []
+    except ValidationError:
+        pass
+    records: list[DependencyRecord] = []
+    refused: list[Diagnostic] = []
+    for start in range(0, len(rows), _PORTION):
+        if len(refused) >= MAX_DIAGNOSTICS:
+            refused.insert(0, Diagnostic(message=f"after too many bad entries, {len(rows) - start:,} were not read"))
+            break
+        portion = rows[start : start + _PORTION]
+        reasons = _list_reasons(portion)
+        records += _DEPENDENCIES.validate_python([row for at, row in enumerate(portion) if at not in reasons])
+        refused += [_describe_refusal(portion[at], reason) for at, reason in reasons.items()]
+    return records, refused
+
+
+def _list_reasons(rows: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """Why rows can't be records, by their position."""
+    try:
+        _DEPENDENCIES.validate_python(rows)
+    except ValidationError as error:
+        mistakes = error.errors(include_url=False, include_input=False, include_context=False)
+        return {int(item["loc"][0]): f"{'.'.join(map(str, item['loc'][1:]))}: {item['msg']}" for item in mistakes}
+    return {}
+
+
+def _describe_refusal(row: Mapping[str, Any], reason: str) -> Diagnostic:
+    field, line = row.get("field"), row.get("line")
+    return Diagnostic(
+        field=make_printable(field, 255) if isinstance(field, str) else None,
+        message=make_printable(f"an entry was left out: {reason}", 2_000),
+        line=line if isinstance(line, int) and 0 < line < 2**31 else None,
+    )
+
+
+def make_printable(text: str, limit: int) -> str:
+    """The text with everything that can't be shown or stored escaped, cut to the limit."""
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text[:limit])[:limit]
 
 
 def decode_text(content: bytes) -> str:

@@ -7,7 +7,7 @@ Whatever a plugin's code raises leaves here as one of the errors of `wump_core.e
 import asyncio
 import importlib.metadata
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from importlib.metadata import EntryPoint
@@ -63,7 +63,11 @@ log = structlog.get_logger("wump.providers")
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A loaded provider. `capabilities` are the hooks that it implements."""
+    """A loaded provider.
+
+    `capabilities` are the hooks that it implements and that can be called; `lacking` names the setting without
+    which one of the others can't.
+    """
 
     name: str
     distribution: str
@@ -73,6 +77,7 @@ class Provider:
     base_url_origin: str
     capabilities: frozenset[str]
     hooks: Any
+    lacking: Mapping[str, str] = field(default_factory=dict)
 
     async def fetch_package(self, context: Context, purl: Purl) -> PackageRecord:
         """Call the hook; see `hookspecs`. Raises a `ProviderError`, never anything else. So do all others here."""
@@ -217,10 +222,16 @@ class Providers:
         """
         able = self.choose(capability, ecosystem)
         if not able:
-            broken = "; ".join(f"{item.name} is broken: {item.reason}" for item in self.broken)
+            reasons = [f"{item.name} is broken: {item.reason}" for item in self.broken]
+            reasons += [
+                f"{item.name} needs the setting {item.lacking[capability]}"
+                for item in self.active
+                if capability in item.lacking and ecosystem in item.info.ecosystems
+            ]
+            hint = f". {'; '.join(reasons)}" if reasons else ""
             raise ConfigurationError(
                 f"no provider can {capability} for {ecosystem}: install wump-provider-{ecosystem}"
-                f" or name it in WUMP_PROVIDERS{'. ' + broken if broken else ''}"
+                f" or name it in WUMP_PROVIDERS{hint}"
             )
         last: ProviderError = Unavailable("nobody was asked")
         for provider in able:
@@ -242,7 +253,8 @@ class Providers:
                     "distribution": provider.distribution,
                     "version": provider.version,
                     "state": "active",
-                    "reason": None,
+                    "reason": "; ".join(f"{hook} needs the setting {name}" for hook, name in provider.lacking.items())
+                    or None,
                     "title": info.title,
                     "provider_type": info.provider_type,
                     "ecosystems": list(info.ecosystems),
@@ -316,14 +328,23 @@ def _load(entry: EntryPoint) -> Provider:
         raise ConfigurationError(f"describe_provider returned {type(info).__name__} instead of ProviderInfo")
     settings, origin = _settings(entry.name, info)
     distribution, version = _distribution(entry)
-    return Provider(
-        entry.name, distribution, version, info, settings, origin, implemented & set(CAPABILITIES), manager.hook
-    )
+    lacking = {
+        hook: f"{settings_prefix(entry.name)}{setting.upper()}"
+        for hook, setting in info.needs.items()
+        if hook in implemented and getattr(settings, setting, None) in (None, "")
+    }
+    able = (implemented & set(CAPABILITIES)) - lacking.keys()
+    return Provider(entry.name, distribution, version, info, settings, origin, able, manager.hook, lacking)
+
+
+def settings_prefix(name: str) -> str:
+    """How the variables of a provider's settings begin."""
+    return f"WUMP_PROVIDER_{name.upper().replace('-', '_')}_"
 
 
 def _settings(name: str, info: ProviderInfo) -> tuple[ProviderSettings, str]:
     """The provider's settings with a base URL: the operator's, else the user's own, else the tables'."""
-    prefix = f"WUMP_PROVIDER_{name.upper().replace('-', '_')}_"
+    prefix = settings_prefix(name)
     try:
         settings = info.settings_class(_env_prefix=prefix)
     except ValidationError as error:

@@ -30,6 +30,7 @@ _PLAIN_PURL = re.compile(PLAIN_PURL)
 _PLAIN_NAME = re.compile(r"@?[A-Za-z0-9~-][A-Za-z0-9_.~-]*(?:/[A-Za-z0-9~-][A-Za-z0-9_.~-]*)?")
 _NPM_NAME = re.compile(r"@[\w\-.!~*'()]+/[\w\-.!~*'()]+|(?![._])[\w\-.!~*'()]+", re.ASCII)
 _PYPI_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+_ACTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*/(?!\.\.?$)[A-Za-z0-9._-]+", re.ASCII)
 
 
 def _canonical_npm_name(name: str) -> str:
@@ -46,9 +47,17 @@ def _canonical_pypi_name(name: str) -> str:
     return canonicalize_name(name)
 
 
+def _canonical_action_name(name: str) -> str:
+    """An action is known by its repository, whose host ignores case."""
+    if not _ACTION_NAME.fullmatch(name):
+        raise InvalidPurl(f"{name[:80]!r} names no GitHub Action: expected `owner/repository`")
+    return name.lower()
+
+
 _CANONICAL_NAME: dict[str, Callable[[str], str]] = {
     "npm": _canonical_npm_name,
     "pypi": _canonical_pypi_name,
+    "githubactions": _canonical_action_name,
 }
 
 ECOSYSTEMS: tuple[str, ...] = tuple(_CANONICAL_NAME)

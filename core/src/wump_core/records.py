@@ -23,6 +23,7 @@ from wump_core.texts import HostPath, Name, PurlText, Short, Storable, Text, Web
 MAX_DEPENDENCIES = 20_000
 MAX_MANIFEST_DEPENDENCIES = 200_000
 MAX_DIAGNOSTICS = 500
+MAX_NEEDS = 100
 MAX_TREE_ENTRIES = 200_000
 MAX_PAGE_ITEMS = 10_000
 
@@ -141,7 +142,7 @@ class ManifestRecord(Record):
     dependencies: tuple[DependencyRecord, ...] = Field(max_length=MAX_MANIFEST_DEPENDENCIES)
     needs: tuple[Text, ...] = Field(
         default=(),
-        max_length=100,
+        max_length=MAX_NEEDS,
         description="Paths of files it wants to read beside it, from the root of the tree; `*`, `?` and `**` are "
         "globs. The caller adds those that are there to `siblings` and calls again, until nothing new is named.",
     )

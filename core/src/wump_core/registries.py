@@ -22,6 +22,8 @@ from wump_core.errors import ConfigurationError
 from wump_core.settings import check_base_url
 
 MAX_CONFIGURATION_BYTES = 1_000_000
+TABLES = "packageurl-python's tables"
+"""Where a base URL was found that neither the operator nor the user's configuration names."""
 
 
 class BaseUrl(NamedTuple):
@@ -115,7 +117,7 @@ def _origin_of(url: str | None) -> BaseUrl | None:
     if not url:
         return None
     parts = urlsplit(url)
-    return BaseUrl(f"{parts.scheme}://{parts.netloc}", "packageurl-python's tables")
+    return BaseUrl(f"{parts.scheme}://{parts.netloc}", TABLES)
 
 
 def _read(path: Path) -> str:

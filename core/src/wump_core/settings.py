@@ -6,14 +6,15 @@ Only `main` and command modules build settings; everything else gets them as arg
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from wump_core.errors import ConfigurationError
+from wump_core.limits import RateLimits
 
 _HOSTNAME = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.IGNORECASE)
 SECRETS_DIRECTORY = Path("/run/secrets")
@@ -154,6 +155,10 @@ class ProviderSettings(BaseSettings):
         default=(),
         description="Further hosts (host or host:port) that this provider may ask, as a JSON list.",
     )
+    limits: RateLimits | None = Field(
+        default=None,
+        description="What the upstream allows, as JSON, where it isn't what the plugin states: Enterprise, mirrors.",
+    )
 
     @field_validator("base_url")
     @classmethod
@@ -166,6 +171,28 @@ class ProviderSettings(BaseSettings):
         for host in value:
             check_base_url(host if "://" in host else f"https://{host}")
         return value
+
+
+class TokenSettings(ProviderSettings):
+    """Settings of a provider that can use tokens. wump puts them on its requests; the plugin never needs them."""
+
+    token: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        max_length=50,
+        description="One token or several, comma-separated. Each has a budget of its own.",
+    )
+
+    @field_validator("token", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("token")
+    @classmethod
+    def _fit_for_a_header(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(re.fullmatch(r"[!-~]{1,1000}", item.get_secret_value()) for item in value):
+            raise ValueError("a token has 1 to 1000 visible ASCII characters")
+        return tuple(dict.fromkeys(value))
 
 
 def check_base_url(value: str) -> str:

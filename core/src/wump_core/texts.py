@@ -15,7 +15,7 @@ from wump_core.hosts import MAX_PATH_LENGTH
 from wump_core.purl import MAX_PURL_LENGTH, PLAIN_PURL, PLAIN_PURL_LENGTH, parse_purl
 
 _STORABLE = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$"
-"""Postgres stores no NUL; other control characters only confuse readers. Half a surrogate pair is no text to pydantic."""
+"""Postgres stores no NUL; other control characters only confuse readers. Half a surrogate is no text to pydantic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class _CanonicalPurl:
             [plain, core_schema.no_info_after_validator_function(_check_purl, any_purl)],
             mode="left_to_right",
             custom_error_type="purl",
-            custom_error_message="must be a canonical package URL such as pkg:npm/%40scope/name: make it with make_purl",
+            custom_error_message="must be a canonical package URL such as pkg:npm/express: make it with make_purl",
         )
 
 

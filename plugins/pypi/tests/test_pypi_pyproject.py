@@ -51,8 +51,7 @@ def test_the_standard_tables() -> None:
         ("bad", "name here", "runtime", (), 11),
         ("hatchling", ">=1", "build", (), 2),
         ("ruff", "==1", "optional", ("dev-tools",), 14),
-        ("pytest", None, "test", ("test",), 17),
-        ("pytest", None, "development", ("docs",), 17),
+        ("pytest", None, "test", ("docs", "test"), 17),
         ("zensical", None, "development", ("docs",), 18),
     ]
     assert (record.status, [(d.field, d.line) for d in record.diagnostics]) == (
@@ -60,7 +59,7 @@ def test_the_standard_tables() -> None:
         [("project.dependencies", 11)],
     )
     assert record.dependencies[0].marker == "python_version < '4'"
-    assert [d.optional for d in record.dependencies] == [False] * 4 + [True] + [False] * 3
+    assert [d.optional for d in record.dependencies] == [False] * 4 + [True] + [False] * 2
     assert record.dependencies[4].field == "project.optional-dependencies.Dev_Tools"
 
 
@@ -95,7 +94,7 @@ def test_a_long_chain_of_includes_is_followed_in_linear_time() -> None:
     groups = [f'g{number} = [{{include-group = "g{number + 1}"}}, "x{number}"]' for number in range(8_000)]
     record = parse("\n".join(["[dependency-groups]", *groups, "g8000 = []"]))
     assert len(record.dependencies) == 8_000
-    assert max(len(dependency.groups) for dependency in record.dependencies) == 100
+    assert max(len(dependency.groups) for dependency in record.dependencies) == 25
 
 
 POETRY = """\
@@ -135,7 +134,7 @@ def test_poetry() -> None:
         ("django", "<4", "runtime", (), 8),
         ("django", ">=4", "runtime", (), 8),
         ("psycopg", "^3", "optional", ("postgres-all",), 12),
-        ("fork", "https://github.com/me/fork.git", "runtime", (), 13),
+        ("fork", "https://github.com/me/fork.git@main", "runtime", (), 13),
         ("local", "../local", "runtime", (), 14),
         ("black", "23.1", "development", ("dev",), 19),
         ("pytest", "^8", "test", ("test",), 21),

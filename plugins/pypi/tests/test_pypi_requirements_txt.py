@@ -63,8 +63,8 @@ def test_every_kind_of_line() -> None:
     assert record.dependencies[6].marker == 'os_name == "nt"'
     assert all((d.purl is None) == (d.source != "registry") for d in record.dependencies)
     assert {d.scope for d in record.dependencies} == {"runtime"}
-    assert record.needs == ("base.txt", "more/extra.txt")
-    assert (record.status, [d.line for d in record.diagnostics]) == ("partial", [22])
+    assert record.needs == ("constraints.txt", "base.txt", "more/extra.txt")
+    assert (record.status, [d.line for d in record.diagnostics]) == ("partial", [9, 10, 11, 22])
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,10 @@ def test_every_kind_of_line() -> None:
         ("dev_requirements.txt", "development"),
         ("requirements/docs.in", "development"),
         ("requirements/tests.txt", "test"),
-        ("tests/unit/requirements.txt", "test"),
+        ("tests/requirements.txt", "test"),
+        ("docs/requirements/base.txt", "development"),
+        ("tests/unit/requirements.txt", "runtime"),
+        ("develop/a/requirements.txt", "runtime"),
         ("dev/requirements-test.txt", "test"),
         ("latest/requirements-device.txt", "runtime"),
     ],
@@ -88,17 +91,28 @@ def test_includes_are_named_through_siblings_but_never_merged() -> None:
     siblings = {
         "app/base.txt": b"inner\n-r ../shared/deep.txt\n-r requirements.txt\n",
         "shared/deep.txt": b"-r ../app/base.txt\n-r \xff",
+        "app/requirements/base.txt": b"elsewhere",
     }
-    record = parse("-r base.txt\n-r ../../etc/passwd\n-r /etc/passwd\n-r https://x.example/r.txt\na\n",
-                   "app/requirements.txt", siblings)  # fmt: skip
-    assert record.needs == ("app/base.txt", "shared/deep.txt")
-    assert [dependency.name for dependency in record.dependencies] == ["a"]
-    assert sorted(diagnostic.line or 0 for diagnostic in record.diagnostics) == [1, 2, 3, 4]
+    record = parse("-r base.txt\n-r ../../etc/passwd\n-r /etc/passwd\n-r https://x.example/r.txt\na\n"
+                   "-r requirements/base.txt\n", "app/requirements.txt", siblings)  # fmt: skip
+    assert record.needs == ("app/base.txt", "shared/deep.txt", "app/requirements/base.txt")
+    # `base.txt` is a name that nobody reads by itself; `requirements/base.txt` is.
+    assert [(d.name, d.line, d.field) for d in record.dependencies] == [
+        ("a", 5, None),
+        ("inner", None, "-r app/base.txt"),
+    ]
+    assert [(diagnostic.line, diagnostic.message) for diagnostic in record.diagnostics] == [
+        (1, "'shared/deep.txt' can't be read: no valid UTF-8 at byte 22"),
+        (1, "'app/base.txt' includes this file again"),
+        (2, "'../../etc/passwd' is no path inside the tree: not read"),
+        (3, "'/etc/passwd' is no path inside the tree: not read"),
+        (4, "'https://x.example/r.txt' is no path inside the tree: not read"),
+    ]
 
 
 def test_a_constraints_file_states_no_dependencies() -> None:
     record = parse("a==1\n-r b.txt\n", "requirements/constraints.txt")
-    assert (record.dependencies, record.needs, record.status) == ((), ("requirements/b.txt",), "ok")
+    assert (record.dependencies, record.needs, record.status) == ((), ("requirements/b.txt",), "partial")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +146,7 @@ def test_an_unreadable_marker_is_not_guessed_at() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"a\xff", codecs.BOM_UTF16_LE + b"a", b"#" * 4_000_001], ids=["utf-8", "utf-16", "large"]
+    "content", [b"a\xff", codecs.BOM_UTF16_LE + b"a", b"#" * 2_000_001], ids=["utf-8", "utf-16", "large"]
 )
 def test_what_is_no_text_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidManifest):
@@ -141,29 +155,29 @@ def test_what_is_no_text_is_refused(content: bytes) -> None:
 
 def test_a_file_of_another_name_is_refused() -> None:
     for path in ("setup.cfg", "requirements", "docs/notes.txt", "requirements/sub/x.md"):
-        with pytest.raises(InvalidManifest, match="no file this provider reads"):
+        with pytest.raises(InvalidManifest, match="no known format has this name"):
             parse("a", path)
     assert "requirements/*.txt" in GLOBS
 
 
 HOSTILE = {
-    "continued": "a \\\n" * 1_000_000,
-    "blanks": " " * 3_900_000 + "a",
-    "comments": "# x\n" * 900_000,
-    "hashes": "a # " + "#" * 3_900_000,
-    "options": "a " + "--hash=x " * 400_000,
-    "bad": "!\n" * 1_900_000,
-    "names": "".join(f"p{number}\n" for number in range(400_000)),
-    "paths": "./a\n" * 900_000,
-    "includes": "-r a\n" * 700_000,
-    "brackets": "a[" * 1_900_000,
-    "urls": "git+https://" + "a/" * 1_900_000,
-    "selves": "-e .\n" * 700_000,
+    "continued": "a \\\n" * 480_000,
+    "blanks": " " * 1_450_000 + "a",
+    "comments": "# x\n" * 450_000,
+    "hashes": "a # " + "#" * 1_450_000,
+    "options": "a " + "--hash=x " * 200_000,
+    "bad": "!\n" * 950_000,
+    "names": "".join(f"p{number}\n" for number in range(200_000)),
+    "paths": "./a\n" * 450_000,
+    "includes": "-r a\n" * 350_000,
+    "brackets": "a[" * 950_000,
+    "urls": "git+https://" + "a/" * 950_000,
+    "selves": "-e .\n" * 350_000,
 }
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_four_hostile_megabytes_take_linear_time(kind: str) -> None:
+def test_two_hostile_megabytes_take_linear_time(kind: str) -> None:
     started = time.process_time()
     record = parse(HOSTILE[kind])
     assert len(record.dependencies) <= 20_000

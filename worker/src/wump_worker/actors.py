@@ -17,6 +17,11 @@ log = structlog.get_logger("wump.jobs")
 
 # Classes of SQLSTATE where what was sent is at fault: data, constraints, the statement itself.
 _FAULTS_OF_A_JOB = ("22", "23", "42")
+_OUTAGES = {
+    "53100": "the database's disk is full: make room, and this is tried again",
+    "57014": "a statement took too long: the database is overloaded, or somebody holds a lock",
+}
+"""SQLSTATEs that the operator can do something about."""
 
 
 async def run_execution(resources: Resources, execution_id: int) -> None:
@@ -52,7 +57,8 @@ def _find_cause(error: Exception) -> Exception:
     """The error itself; where the database was away or overloaded, an outage, which is not the job's fault."""
     state = str(getattr(error.orig, "sqlstate", None) or "") if isinstance(error, DBAPIError) else ""
     if isinstance(error, DBAPIError | PoolTimeout) and not state.startswith(_FAULTS_OF_A_JOB):
-        return ServerUnavailable(f"the database was away or overloaded ({state or type(error).__name__})")
+        reason = _OUTAGES.get(state, "the database was away or overloaded")
+        return ServerUnavailable(f"{reason} ({state or type(error).__name__})")
     return error
 
 

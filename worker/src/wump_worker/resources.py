@@ -1,10 +1,9 @@
-"""What jobs are given: the database, the providers, and a client for each."""
+"""What jobs are given: the database, the providers, and a way to each one's upstream."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import httpx
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -15,7 +14,8 @@ from wump_core.settings import CoreSettings
 from wump_core.store import make_engine
 from wump_core.store.providers import save_providers
 
-from wump_worker.http.client import make_client
+from wump_worker.http.client import Upstream
+from wump_worker.http.shared import SharedState
 from wump_worker.settings import WorkerSettings
 
 
@@ -25,13 +25,18 @@ class Resources:
 
     engine: AsyncEngine
     providers: Providers
-    clients: Mapping[str, httpx.AsyncClient]
+    upstreams: Mapping[str, Upstream]
     job_deadline_seconds: float
 
-    def context(self, provider: Provider) -> Context:
-        """What a hook of this provider gets."""
+    def context(self, provider: Provider, *, on_demand: bool = False) -> Context:
+        """What one call of a hook of this provider gets.
+
+        Args:
+            provider: Whose hook it is.
+            on_demand: Somebody waits for it, so that it may use the tenth of a budget that is kept for that.
+        """
         return Context(
-            http=self.clients[provider.name],
+            http=self.upstreams[provider.name].make_client(on_demand=on_demand),
             settings=provider.settings,
             log=structlog.get_logger(f"wump.provider.{provider.name}").bind(provider=provider.name),
         )
@@ -49,8 +54,18 @@ async def open_resources(core: CoreSettings, worker: WorkerSettings) -> AsyncGen
         raise ConfigurationError("WUMP_DATABASE_URL is not set")
     engine = make_engine(core.database_url, application_name="wump-worker", pool_size=worker.threads + 2)
     providers = load_providers(core.provider_names)
-    clients = {
-        provider.name: make_client(provider.name, provider.settings, worker, contact=core.contact)
+    shared = SharedState(core.valkey_url)
+    upstreams = {
+        provider.name: Upstream(
+            provider.name,
+            provider.settings,
+            worker,
+            contact=core.contact,
+            info=provider.info,
+            base_url_origin=provider.base_url_origin,
+            shared=shared,
+            engine=engine,
+        )
         for provider in providers.active
     }
     try:
@@ -60,8 +75,9 @@ async def open_resources(core: CoreSettings, worker: WorkerSettings) -> AsyncGen
         except (OSError, TimeoutError, SQLAlchemyError) as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             raise ServerUnavailable(f"the database can't be reached ({reason}): see WUMP_DATABASE_URL") from None
-        yield Resources(engine, providers, clients, worker.job_deadline_seconds)
+        yield Resources(engine, providers, upstreams, worker.job_deadline_seconds)
     finally:
-        for client in clients.values():
-            await client.aclose()
+        for upstream in upstreams.values():
+            await upstream.aclose()
+        await shared.aclose()
         await engine.dispose()

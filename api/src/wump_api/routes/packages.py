@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
 from wump_core.errors import InvalidPurl, WumpError
 from wump_core.purl import parse_purl
 from wump_core.schedule import plan_tracked_package
@@ -15,14 +16,16 @@ from wump_api.documents import (
     page_document,
     statement_document,
 )
-from wump_api.inject import Engine, Package, Reading, require_loopback
+from wump_api.inject import AboutPackage, Engine, PackageRoute, Parameters, require_loopback
 from wump_api.models import Execution, Page, Statement, TrackRequest
 from wump_api.models import Package as PackageModel
 from wump_api.pages import MAX_CURSOR_LENGTH, make_cursor, read_cursor
 from wump_api.problems import Problem, ProblemDetails
 from wump_api.routes.executions import execution_document
 
+ABOUT_PACKAGE = "/api/v1/packages/{ecosystem}/{name}"
 router = APIRouter(tags=["packages"])
+one = APIRouter(prefix=ABOUT_PACKAGE, tags=["packages"], route_class=PackageRoute)
 
 NOT_FOUND = {"model": ProblemDetails, "description": "wump doesn't know this package."}
 AMBIGUOUS = {"model": ProblemDetails, "description": "The short form fits several ecosystems."}
@@ -30,10 +33,14 @@ INVALID = {"model": ProblemDetails, "description": "A parameter has a value it c
 AWAY = {"model": ProblemDetails, "description": "The database is away."}
 READ_ERRORS = {404: NOT_FOUND, 409: AMBIGUOUS, 422: INVALID, 503: AWAY}
 
-Limit = Annotated[int, Query(ge=1, le=100, description="Rows of a page.")]
-Cursor = Annotated[
-    str | None, Query(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the page before; of this query only.")
-]
+
+class PageParameters(Parameters):
+    """How much of a list, and from where."""
+
+    limit: int = Field(50, ge=1, le=100, description="Rows of a page.")
+    cursor: str | None = Field(
+        None, max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the page before; of this query only."
+    )
 
 
 @router.post(
@@ -62,22 +69,23 @@ async def track_package(request: Request, body: TrackRequest, engine: Engine) ->
     return json_response(document, 202, {"Location": document["url"]})
 
 
-@router.get("/packages/{ecosystem}/{name}", responses={200: {"model": PackageModel}, **READ_ERRORS})
-async def get_package(package: Package) -> Response:
+@one.get("", responses={200: {"model": PackageModel}, **READ_ERRORS})
+async def get_package(asked: AboutPackage) -> Response:
     """One package. `/packages/{name}` works too where only one ecosystem has a package of that name."""
-    return json_response(package_document(package))
+    return json_response(package_document(asked.package))
 
 
-@router.get("/packages/{ecosystem}/{name}/dependencies", responses={200: {"model": Page[Statement]}, **READ_ERRORS})
-async def list_dependencies(
-    package: Package, connection: Reading, limit: Limit = 50, cursor: Cursor = None
-) -> Response:
+@one.get("/dependencies", responses={200: {"model": Page[Statement]}, **READ_ERRORS})
+async def list_dependencies(asked: AboutPackage, wanted: Annotated[PageParameters, Query()]) -> Response:
     """What the package's latest version says it needs, with the evidence."""
+    package, cursor = asked.package, wanted.cursor
     query = ("dependencies", package["key"])
     after = int(read_cursor(query, cursor, [int])[0]) if cursor else 0
-    rows = await answers.list_package_dependencies(connection, package["key"], after=after, limit=limit + 1)
-    page = rows[:limit]
-    next_cursor = make_cursor(query, [page[-1]["key"]]) if len(rows) > limit else None
+    rows = await answers.list_package_dependencies(
+        asked.connection, package["key"], after=after, limit=wanted.limit + 1
+    )
+    page = rows[: wanted.limit]
+    next_cursor = make_cursor(query, [page[-1]["key"]]) if len(rows) > wanted.limit else None
     data = [statement_document(row, row["dependency"]) for row in page]
     hint = dependencies_hint(package) if not data and not cursor else None
     return json_response(page_document(data, next_cursor, package, total=None, hint=hint))

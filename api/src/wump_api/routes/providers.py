@@ -1,7 +1,7 @@
 """Providers: who tells wump its facts."""
 
 from fastapi import APIRouter, Response
-from wump_core.store import providers
+from wump_core.store import answers
 
 from wump_api.documents import json_response
 from wump_api.inject import Reading
@@ -20,4 +20,4 @@ router = APIRouter(tags=["providers"])
 )
 async def list_providers(connection: Reading) -> Response:
     """The providers as the workers loaded them last; a broken one with the reason. Empty before a worker ran."""
-    return json_response({"data": [dict(row) for row in await providers.list_providers(connection)]})
+    return json_response({"data": [dict(row) for row in await answers.list_providers(connection)]})

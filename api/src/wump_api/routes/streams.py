@@ -11,12 +11,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Literal
 
+import asyncpg
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from asyncpg import Connection
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from wump_api.documents import DEPENDENT_COLUMNS, Document, csv_lines, dependent_documents, package_url
+from wump_api.documents import DEPENDENT_COLUMNS, Dependent, Document, csv_lines, dependent_documents, package_url
 from wump_api.problems import Problem, StreamCut
 
 FETCH_TIMEOUT_MS = 30_000
@@ -34,13 +35,13 @@ MEDIA_TYPES: Mapping[StreamFormat, str] = {"ndjson": "application/x-ndjson", "cs
 class Streams:
     """The streams of this process: how many may run, and the connections that they run on."""
 
-    def __init__(self, engine: AsyncEngine, *, at_once: int, seconds: float) -> None:
-        self._engine = engine
+    def __init__(self, pool: asyncpg.Pool, *, at_once: int, seconds: float) -> None:
+        self._pool = pool
         self._free = asyncio.Semaphore(at_once)
         self._seconds = seconds
 
     @asynccontextmanager
-    async def open(self) -> AsyncGenerator[AsyncConnection]:
+    async def open(self) -> AsyncGenerator[Connection]:
         """A connection for one stream.
 
         Raises:
@@ -49,7 +50,7 @@ class Streams:
         """
         if self._free.locked():
             raise Problem("busy", "no further export can start in this process now")
-        async with self._free, asyncio.timeout(self._seconds), self._engine.connect() as connection:
+        async with self._free, asyncio.timeout(self._seconds), self._pool.acquire() as connection:
             yield connection
 
 
@@ -99,7 +100,7 @@ def stream_dependents(
     streams: Streams,
     package: Mapping[str, Any],
     output: StreamFormat,
-    read: Callable[[AsyncConnection], AsyncGenerator[Rows]],
+    read: Callable[[Connection], AsyncGenerator[Rows]],
 ) -> RowStream:
     """The answer that streams what `read` finds about a package."""
     encode = _encode_csv if output == "csv" else _encode_ndjson
@@ -126,11 +127,11 @@ def stream_dependents(
     return RowStream(make_chunks(), MEDIA_TYPES[output], headers)
 
 
-def _encode_ndjson(documents: Sequence[Document], *, heading: bool) -> bytes:
+def _encode_ndjson(documents: Sequence[Dependent], *, heading: bool) -> bytes:
     return msgspec.json.Encoder().encode_lines(documents)
 
 
-def _encode_csv(documents: Sequence[Document], *, heading: bool) -> bytes:
+def _encode_csv(documents: Sequence[Dependent], *, heading: bool) -> bytes:
     # By way of JSON, so that a cell is written as every other answer writes it.
     shown: list[Document] = msgspec.json.decode(msgspec.json.encode(documents))
     return csv_lines(DEPENDENT_COLUMNS, shown, heading=heading).encode()

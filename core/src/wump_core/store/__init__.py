@@ -4,7 +4,17 @@ Functions take a connection first and never commit. A function's first word says
 or None, `list_` several, `add_`, `save_` and `replace_` write.
 """
 
-from wump_core.store import accounts, dependencies, dependents, executions, packages, providers, repositories, sources
+from wump_core.store import (
+    accounts,
+    dependencies,
+    dependents,
+    executions,
+    packages,
+    providers,
+    repositories,
+    responses,
+    sources,
+)
 from wump_core.store.base import make_engine, metadata
 
 __all__ = [
@@ -17,5 +27,6 @@ __all__ = [
     "packages",
     "providers",
     "repositories",
+    "responses",
     "sources",
 ]

@@ -1,19 +1,20 @@
 """What the API reads: fixed statements, each bounded by the size of a page and not by a package's popularity.
 
-Only a filter together with a sort that no index serves may read further.
-The page of dependents runs on the asyncpg connection beneath; its text depends only on the sort and the scope,
-never on a value. A stream is the same statement without an end, read in chunks from one snapshot.
+All run on a connection of asyncpg's own, without a layer above. The text of a page depends only on the sort and
+the scope, never on a value; which of them go together stands in `PAGES`. A stream is the same statement without an
+end, read in chunks from one snapshot, with any filter and sort.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from asyncpg import Connection
 
-from wump_core.store.base import raw_connection
 from wump_core.store.dependents import ACTIVITY_RANK, SCOPE_COLUMNS, SHOWN_COLUMNS, STARS_RANK
+
+Row = Mapping[str, Any]
 
 SORTS: Mapping[str, tuple[str, str]] = {
     "repositories": ("repositories", "integer"),
@@ -21,16 +22,30 @@ SORTS: Mapping[str, tuple[str, str]] = {
     "last_activity": (ACTIVITY_RANK, "timestamptz"),
 }
 """Sort → (the ranked expression, its type). All are descending, with the unknown last."""
+PAGES: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    (): ("repositories", "stars", "last_activity"),
+    ("scope",): ("repositories",),
+    ("min_repositories",): ("repositories",),
+    ("scope", "min_repositories"): ("repositories",),
+}
+"""Filters that are on → the sorts in which a page is one range of one index, whatever the package. No index holds
+the others: a page of them may read all rows of its package, so only streams have them."""
 CHUNK_ROWS = 250
 """Rows of a stream that are in memory at once."""
 
 
+@cache
 def page_statement(sort: str, scope: str | None, *, after: bool) -> str:
     """The text of one page. Parameters: package, minimum repositories, limit, then rank and key to go on from."""
     rank, rank_type = SORTS[sort]
-    conditions = ["package_id = $1", "repositories > 0", "repositories >= $2"]
-    if scope is not None:
-        conditions.append(f"{SCOPE_COLUMNS[scope]} > 0")
+    if scope is not None and sort == "repositories":
+        # For the narrow index of the scope. Were the minimum plainly compared, the planner could see that the rows
+        # are in the index of the whole list too, and walk that one for a scope that few use.
+        conditions = ["package_id = $1", f"{SCOPE_COLUMNS[scope]} > 0", "repositories >= (SELECT $2::integer)"]
+    else:
+        conditions = ["package_id = $1", "repositories > 0", "repositories >= $2"]
+        if scope is not None:
+            conditions.append(f"{SCOPE_COLUMNS[scope]} > 0")
     if after:
         conditions.append(f"({rank}, organization_id) < ($4::text::{rank_type}, $5::bigint)")
     # The evidence leaves as the text that the database keeps: nobody parses it on the way.
@@ -42,7 +57,7 @@ def page_statement(sort: str, scope: str | None, *, after: bool) -> str:
 
 
 async def list_dependent_organizations(
-    connection: AsyncConnection,
+    connection: Connection,
     package_id: int,
     *,
     sort: str,
@@ -50,28 +65,21 @@ async def list_dependent_organizations(
     min_repositories: int,
     after: tuple[str, int] | None,
     limit: int,
-) -> Sequence[Mapping[str, Any]]:
+) -> Sequence[Row]:
     """One page of the answer, from the rank and key after which it goes on."""
-    raw = await raw_connection(connection)
     statement = page_statement(sort, scope, after=after is not None)
-    parameters = (package_id, min_repositories, limit, *(after or ()))
-    if scope is None and min_repositories == 1:
-        return await raw.fetch(statement, *parameters)
-    # How many rows pass a filter differs from package to package, so it is planned for this one.
-    async with raw.transaction(readonly=True):
-        await raw.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-        return await raw.fetch(statement, *parameters)
+    return await connection.fetch(statement, package_id, min_repositories, limit, *(after or ()))
 
 
 async def stream_dependent_organizations(
-    connection: AsyncConnection,
+    connection: Connection,
     package_id: int,
     *,
     sort: str,
     scope: str | None,
     min_repositories: int,
     limit: int | None,
-) -> AsyncGenerator[Sequence[Mapping[str, Any]]]:
+) -> AsyncGenerator[Sequence[Row]]:
     """The whole answer in its order, chunk by chunk, as it stood when the first chunk was read.
 
     Close the generator when no more is wanted: that ends the query and the transaction.
@@ -81,92 +89,78 @@ async def stream_dependent_organizations(
         limit: Rows at the most; null: all.
     """
     statement = page_statement(sort, scope, after=False)
-    raw = await raw_connection(connection)
-    try:
-        async with raw.transaction(isolation="repeatable_read", readonly=True):
-            # Without a limit, Postgres would rather sort everything before the first row than walk the index.
-            await raw.execute("SET LOCAL cursor_tuple_fraction = 0.01")
-            await raw.fetch(f"DECLARE answer NO SCROLL CURSOR FOR {statement}", package_id, min_repositories, limit)
-            while rows := await raw.fetch(f"FETCH {CHUNK_ROWS} FROM answer"):
-                yield rows
-    finally:
-        # SQLAlchemy doesn't see what happens to the connection beneath: a dead one must not go back to the pool.
-        if raw.is_closed():
-            await connection.invalidate()
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        # Without a limit, Postgres would rather sort everything before the first row than walk the index.
+        await connection.execute("SET LOCAL cursor_tuple_fraction = 0.01")
+        await connection.fetch(f"DECLARE answer NO SCROLL CURSOR FOR {statement}", package_id, min_repositories, limit)
+        while rows := await connection.fetch(f"FETCH {CHUNK_ROWS} FROM answer"):
+            yield rows
 
 
-async def list_purls_named(connection: AsyncConnection, purls: Sequence[str]) -> list[str]:
+async def list_purls_named(connection: Connection, purls: Sequence[str]) -> list[str]:
     """Which of these packages are known."""
-    rows = await connection.execute(
-        text("SELECT purl FROM packages WHERE purl = ANY(CAST(:purls AS text[])) ORDER BY purl"), {"purls": list(purls)}
-    )
-    return list(rows.scalars())
+    rows = await connection.fetch("SELECT purl FROM packages WHERE purl = ANY($1::text[]) ORDER BY purl", purls)
+    return [row["purl"] for row in rows]
 
 
-async def get_package(connection: AsyncConnection, purl: str) -> Mapping[str, Any] | None:
-    """A package with its repository, owner, totals, and what its providers were asked."""
-    # On the connection beneath, like the page: it spares each request a transaction of two round trips.
-    row = await (await raw_connection(connection)).fetchrow(PACKAGE_STATEMENT, purl)
-    return dict(row) if row else None
+async def get_package(connection: Connection, purl: str) -> Row | None:
+    """A package with its repository, owner, totals, and what its providers were asked; what is nested is JSON text."""
+    row: Row | None = await connection.fetchrow(PACKAGE_STATEMENT, purl)
+    return row
 
 
 async def list_dependent_repositories(
-    connection: AsyncConnection, package_id: int, *, excluded: Sequence[str], after: int, limit: int
-) -> Sequence[Mapping[str, Any]]:
+    connection: Connection, package_id: int, *, excluded: Sequence[str], after: int, limit: int
+) -> Sequence[Row]:
     """One page of the repositories that use a package, in the order of their keys.
 
     Args:
         excluded: Reasons whose pairs are listed too.
     """
-    statement = _REPOSITORIES_TOO if excluded else _REPOSITORIES
-    parameters = {"package_id": package_id, "after": after, "limit": limit}
     if excluded:
-        parameters["excluded"] = list(excluded)  # type: ignore[assignment]
-    return [row._mapping for row in await connection.execute(statement, parameters)]
+        return await connection.fetch(_REPOSITORIES_TOO, package_id, after, limit, excluded)
+    return await connection.fetch(_REPOSITORIES, package_id, after, limit)
 
 
 async def list_evidence(
-    connection: AsyncConnection, package_id: int, organization_id: int, *, after: int, limit: int
-) -> Sequence[Mapping[str, Any]]:
+    connection: Connection, package_id: int, organization_id: int, *, after: int, limit: int
+) -> Sequence[Row]:
     """Current statements by which an organization depends on a package, in the order of their keys."""
-    rows = await connection.execute(
-        _EVIDENCE,
-        {"package_id": package_id, "organization_id": organization_id, "after": after, "limit": limit},
-    )
-    return [row._mapping for row in rows]
+    return await connection.fetch(_EVIDENCE, package_id, organization_id, after, limit)
 
 
 async def list_package_dependencies(
-    connection: AsyncConnection, package_id: int, *, after: int, limit: int
-) -> Sequence[Mapping[str, Any]]:
+    connection: Connection, package_id: int, *, after: int, limit: int
+) -> Sequence[Row]:
     """What a package's latest version says it needs, in the order of the statements' keys."""
-    rows = await connection.execute(_DEPENDENCIES, {"package_id": package_id, "after": after, "limit": limit})
-    return [row._mapping for row in rows]
+    return await connection.fetch(_DEPENDENCIES, package_id, after, limit)
 
 
-async def get_organization_by_id(connection: AsyncConnection, public_id: UUID) -> Mapping[str, Any] | None:
+async def get_organization_by_id(connection: Connection, public_id: UUID) -> Row | None:
     """The organization of that public id."""
-    row = (
-        await connection.execute(
-            text("SELECT id, public_id, host, login, kind FROM organizations WHERE public_id = :id"), {"id": public_id}
-        )
-    ).first()
-    return row._mapping if row else None
-
-
-async def list_organizations_by_login(
-    connection: AsyncConnection, login: str, host: str | None
-) -> Sequence[Mapping[str, Any]]:
-    """Organizations of that case-folded login, at most ten; on one host, or on any."""
-    rows = await connection.execute(
-        text(
-            "SELECT DISTINCT o.id, o.public_id, o.host, o.login, o.kind FROM accounts a"
-            " JOIN organizations o ON o.id = a.organization_id"
-            " WHERE a.login = :login AND (CAST(:host AS text) IS NULL OR a.host = :host) ORDER BY o.host LIMIT 10"
-        ),
-        {"login": login, "host": host},
+    row: Row | None = await connection.fetchrow(
+        "SELECT id, public_id, host, login, kind FROM organizations WHERE public_id = $1", public_id
     )
-    return [row._mapping for row in rows]
+    return row
+
+
+async def list_organizations_by_login(connection: Connection, login: str, host: str | None) -> Sequence[Row]:
+    """Organizations of that case-folded login, at most ten; on one host, or on any."""
+    return await connection.fetch(
+        "SELECT DISTINCT o.id, o.public_id, o.host, o.login, o.kind FROM accounts a"
+        " JOIN organizations o ON o.id = a.organization_id"
+        " WHERE a.login = $1 AND ($2::text IS NULL OR a.host = $2) ORDER BY o.host LIMIT 10",
+        login,
+        host,
+    )
+
+
+async def list_providers(connection: Connection) -> Sequence[Row]:
+    """The providers as the workers loaded them last, by name."""
+    return await connection.fetch(
+        "SELECT name, distribution, version, state, reason, title, provider_type, ecosystems, capabilities, rate_limit,"
+        " licence, attribution, terms, seen_at FROM providers ORDER BY name"
+    )
 
 
 _STATEMENT_COLUMNS = (
@@ -213,26 +207,26 @@ _REPOSITORY_JOINS = (
     " FROM dependencies d JOIN repositories r ON r.id = d.repository_id"
     " LEFT JOIN organizations o ON o.id = d.organization_id"
 )
-_REPOSITORIES = text(
-    f"SELECT {_REPOSITORY_COLUMNS}{_REPOSITORY_JOINS} WHERE d.package_id = :package_id AND d.exclusion IS NULL"
-    " AND d.scopes <> 0 AND d.repository_id > :after ORDER BY d.repository_id LIMIT :limit"
+_REPOSITORIES = (
+    f"SELECT {_REPOSITORY_COLUMNS}{_REPOSITORY_JOINS} WHERE d.package_id = $1 AND d.exclusion IS NULL"
+    " AND d.scopes <> 0 AND d.repository_id > $2 ORDER BY d.repository_id LIMIT $3"
 )
-_REPOSITORIES_TOO = text(
-    f"SELECT {_REPOSITORY_COLUMNS}{_REPOSITORY_JOINS} WHERE d.package_id = :package_id AND d.scopes <> 0"
-    " AND (d.exclusion IS NULL OR d.exclusion = ANY(CAST(:excluded AS text[])))"
-    " AND d.repository_id > :after ORDER BY d.repository_id LIMIT :limit"
+_REPOSITORIES_TOO = (
+    f"SELECT {_REPOSITORY_COLUMNS}{_REPOSITORY_JOINS} WHERE d.package_id = $1 AND d.scopes <> 0"
+    " AND (d.exclusion IS NULL OR d.exclusion = ANY($4::text[]))"
+    " AND d.repository_id > $2 ORDER BY d.repository_id LIMIT $3"
 )
-_EVIDENCE = text(
+_EVIDENCE = (
     f"SELECT {_STATEMENT_COLUMNS}, r.host, r.path, d.claimed, d.exclusion FROM dependencies d"
     " JOIN repositories r ON r.id = d.repository_id JOIN sources so ON so.repository_id = d.repository_id"
     " JOIN statements s ON s.source_id = so.id AND s.package_id = d.package_id AND s.removed_at IS NULL"
     " JOIN packages x ON x.id = so.package_id"
-    " WHERE d.package_id = :package_id AND d.organization_id = :organization_id AND s.id > :after"
-    " ORDER BY s.id LIMIT :limit"
+    " WHERE d.package_id = $1 AND d.organization_id = $2 AND s.id > $3"
+    " ORDER BY s.id LIMIT $4"
 )
-_DEPENDENCIES = text(
+_DEPENDENCIES = (
     f"SELECT {_STATEMENT_COLUMNS}, p.purl AS dependency FROM sources so"
     " JOIN statements s ON s.source_id = so.id AND s.removed_at IS NULL JOIN packages p ON p.id = s.package_id"
     " JOIN packages x ON x.id = so.package_id"
-    " WHERE so.package_id = :package_id AND s.id > :after ORDER BY s.id LIMIT :limit"
+    " WHERE so.package_id = $1 AND s.id > $2 ORDER BY s.id LIMIT $3"
 )

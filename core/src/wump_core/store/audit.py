@@ -4,7 +4,7 @@ The same SQL that keeps rows up to date one by one computes them all here, so a 
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from sqlalchemy import ForeignKeyConstraint, Table, text
@@ -108,16 +108,13 @@ async def _refill(
         await connection.execute(text(f"CREATE TEMPORARY TABLE derived_{table.name} ON COMMIT DROP AS {rows}"))
         await connection.execute(text(f"DELETE FROM {table.name}"))
         rows = f"SELECT * FROM derived_{table.name}"
-    async with _built_behind(connection, table, is_first=is_first):
+    async with built_behind(connection, table) if is_first else nullcontext():
         await connection.execute(text(f"INSERT INTO {table.name} ({', '.join(columns)}) {rows}"))
 
 
 @asynccontextmanager
-async def _built_behind(connection: AsyncConnection, table: Table, *, is_first: bool) -> AsyncGenerator[None]:
-    """Take off a table's indexes and keys while it is filled for the first time, and build them behind the rows."""
-    if not is_first:
-        yield
-        return
+async def built_behind(connection: AsyncConnection, table: Table) -> AsyncGenerator[None]:
+    """Take off a table's keys and indexes while it is filled for the first time, and build them behind the rows."""
     for constraint in (*_foreign_keys(table), table.primary_key):
         await connection.execute(DropConstraint(constraint))
     for index in table.indexes:

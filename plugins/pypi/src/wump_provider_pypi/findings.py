@@ -1,24 +1,26 @@
 """What a reading gathers: dependencies and diagnostics, within the bounds of wump's records."""
 
-from wump_core import DependencyRecord, Diagnostic
+from typing import Literal
 
-from wump_provider_pypi.fields import MAX_SHORT, MAX_TEXT, make_storable, shorten
+from wump_core import DependencyRecord, Diagnostic, ManifestRecord, Project
+
+from wump_provider_pypi.fields import MAX_NAME, MAX_SHORT, MAX_TEXT, given, is_storable, make_storable, shorten
 
 MAX_DEPENDENCIES = 20_000
 MAX_DIAGNOSTICS = 500
 
 
 class Findings:
-    """Dependencies without identical repetitions, and what had to be left out."""
+    """Dependencies, and what had to be left out."""
 
     def __init__(self) -> None:
-        self._dependencies: dict[DependencyRecord, None] = {}
+        self._dependencies: list[DependencyRecord] = []
         self._diagnostics: dict[Diagnostic, None] = {}
 
     def add(self, dependency: DependencyRecord) -> None:
         """Take one dependency. Callers stop when `full`."""
         if len(self._dependencies) < MAX_DEPENDENCIES:
-            self._dependencies[dependency] = None
+            self._dependencies.append(dependency)
 
     def note(self, message: str, *, field: str | None = None, line: int | None = None) -> None:
         """Take one diagnostic; the last place is kept for the one that says that reading stopped."""
@@ -38,13 +40,52 @@ class Findings:
 
     @property
     def dependencies(self) -> tuple[DependencyRecord, ...]:
-        """In the order they were found."""
-        return tuple(self._dependencies)
+        """In the order they were found; one that says the same of the same place twice is told once."""
+        return tuple({_identity(dependency): dependency for dependency in reversed(self._dependencies)}.values())[::-1]
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """In the order they were noted."""
         return tuple(self._diagnostics)
+
+    def finish(
+        self,
+        path: str,
+        format_name: str,
+        kind: Literal["manifest", "lockfile"] = "manifest",
+        *,
+        project: Project | None = None,
+        needs: tuple[str, ...] = (),
+    ) -> ManifestRecord:
+        """The record of a file that was read to its end, or as far as the bounds allow."""
+        diagnostics = self.diagnostics
+        return ManifestRecord(
+            path=shorten(make_storable(path), MAX_TEXT),
+            format=format_name,
+            ecosystem="pypi",
+            kind=kind,
+            status="partial" if diagnostics else "ok",
+            project=project,
+            dependencies=self.dependencies,
+            needs=needs,
+            diagnostics=diagnostics,
+        )
+
+
+def make_project(name: object, version: object) -> Project | None:
+    """What a manifest says of itself; what it doesn't say, or what can't be stored, is left out."""
+    name, version = (
+        text if (text := given(value)) and len(text) <= limit and is_storable(text) else None
+        for value, limit in ((name, MAX_NAME), (version, MAX_SHORT))
+    )
+    return Project(name=name, version=version) if name or version else None
+
+
+def _identity(dependency: DependencyRecord) -> tuple[object, ...]:
+    return (
+        *(dependency.name, dependency.line, dependency.requirement, dependency.resolved_version, dependency.scope),
+        *(dependency.groups, dependency.marker, dependency.source, dependency.field, dependency.direct),
+    )
 
 
 def _diagnostic(message: str, field: str | None, line: int | None) -> Diagnostic:

@@ -7,33 +7,42 @@ leniently, for the index serves what was uploaded before it checked: the leading
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from pydantic import ValidationError
-from wump_core import (
-    DependencyRecord,
-    DependencySource,
-    InvalidPurl,
-    Scope,
-    is_code_host,
-    make_purl,
-    parse_repository_url,
-)
+from wump_core import DependencyRecord, DependencySource, Scope, is_code_host, parse_repository_url
 
-from wump_provider_pypi.fields import MAX_NAME, MAX_SHORT, MAX_TEXT, make_storable, quote, shorten
+from wump_provider_pypi.fields import MAX_NAME, MAX_TEXT, make_storable, quote, shorten
 from wump_provider_pypi.markers import MarkerMeaning, parse_marker
 
 MAX_REQUIREMENT_LENGTH = 4_000
+MAX_PLAIN_LENGTH = 500
 MAX_GROUPS = 100
 
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?=\Z|[\s\[(<>=!~^;,@'\"])", re.ASCII)
+_WHOLE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 _EXTRAS = re.compile(r"\s*\[[^\]]*\]")
 _LINE_BREAK = re.compile(r"[\r\n]+[ \t]*")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@(?=[^/\s])")
 _NO_MEANING = MarkerMeaning(needs_extra=False, extras=())
+
+# What nearly all requirements look like. Whatever fits is valid, so that `packaging`, which takes twenty times as
+# long, need not be asked; a test holds this against it.
+_VERSION = r"[0-9]+(?:\.[0-9]+)*"
+_PLAIN_VERSION = rf"{_VERSION}(?:(?:a|b|rc)[0-9]+)?(?:\.post[0-9]+)?(?:\.dev[0-9]+)?"
+_CLAUSE = rf"(?:==[ \t]*{_VERSION}\.\*|~=[ \t]*[0-9]+\.{_PLAIN_VERSION}|(?:[<>=!]=|[<>])[ \t]*{_PLAIN_VERSION})"
+_EXTRA = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?"
+PLAIN = re.compile(
+    rf"(?P<name>{_EXTRA})(?:\[[ \t]*{_EXTRA}(?:[ \t]*,[ \t]*{_EXTRA})*[ \t]*\])?[ \t]*"
+    rf"(?P<requirement>{_CLAUSE}(?:[ \t]*,[ \t]*{_CLAUSE})*)?[ \t]*(?:;[ \t]*(?P<marker>[^#\\\n]*[^#\\\s]))?",
+    re.ASCII,
+)
+"""A requirement in its plain form; its marker, if any, is still to be judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,7 @@ class Place:
     scope: Scope = "runtime"
     groups: tuple[str, ...] = ()
     optional: bool = False
+    direct: bool = True
 
 
 class Reading(NamedTuple):
@@ -65,6 +75,9 @@ class _Parts(NamedTuple):
 
 def parse_requirement(text: str, place: Place) -> Reading:
     """Read one requirement; never raises."""
+    plain = PLAIN.fullmatch(text) if len(text) <= MAX_PLAIN_LENGTH else None
+    if plain and (not plain["marker"] or is_marker(plain["marker"])):
+        return make_dependency(plain["name"], place, requirement=plain["requirement"], marker=plain["marker"])
     whole = text
     text = make_storable(_LINE_BREAK.sub(" ", text[:MAX_REQUIREMENT_LENGTH])).strip()
     match = _NAME.match(text)
@@ -86,51 +99,65 @@ def parse_requirement(text: str, place: Place) -> Reading:
     return Reading(reading.dependency, problem or reading.problem)
 
 
+def leading_name(text: str) -> str | None:
+    """The name that a requirement starts with."""
+    match = _NAME.match(text)
+    return match["name"] if match else None
+
+
 def make_dependency(
     name: str,
     place: Place,
     *,
     requirement: str | None = None,
+    resolved_version: str | None = None,
     marker: str | None = None,
     source: DependencySource = "registry",
     readable: bool = True,
 ) -> Reading:
-    """A record from the parts of a requirement, within the records' bounds.
+    """A record from the parts of a requirement, within the records' bounds: the one place where they are built.
 
     Args:
         readable: False where the marker could not be read, so that the scope can't be told either.
     """
-    if marker and not _is_valid(Marker, marker):
-        reading = make_dependency(name, place, requirement=requirement, source=source, readable=False)
+    if marker and not is_marker(marker):
+        reading = make_dependency(
+            name, place, requirement=requirement, resolved_version=resolved_version, source=source, readable=False
+        )
         return Reading(reading.dependency, f"{quote(name)}: {quote(marker)} is no valid marker: left out")
-    try:
-        purl = str(make_purl("pypi", name)) if source == "registry" else None
-    except InvalidPurl as error:
-        return Reading(None, str(error))
+    if source == "registry" and (len(name) > MAX_NAME or not _WHOLE_NAME.fullmatch(name)):
+        return Reading(None, f"{quote(name)} is no package name: expected ASCII letters, digits, `-`, `_` and `.`")
     meaning = parse_marker(marker) if marker else _NO_MEANING
-    groups = sorted({shorten(group, MAX_NAME) for group in (*place.groups, *meaning.extras)})
+    groups: tuple[str, ...] = place.groups
+    if meaning.extras or groups:
+        groups = tuple(sorted({shorten(group, MAX_NAME) for group in (*groups, *meaning.extras)})[:MAX_GROUPS])
     scope: Scope = place.scope
     if scope == "runtime" and not readable:
         scope = "unknown"
     elif scope == "runtime" and meaning.needs_extra:
         scope = "optional"
+    too_long = any(part and len(part) > MAX_TEXT for part in (requirement, marker))
+    if requirement:
+        requirement = without_credentials(requirement) if "@" in requirement else requirement
+        requirement = shorten(requirement, MAX_TEXT)
     try:
         dependency = DependencyRecord(
-            purl=purl,
+            purl=f"pkg:pypi/{canonicalize_name(name)}" if source == "registry" else None,
             name=shorten(name, MAX_NAME),
-            requirement=shorten(without_credentials(requirement), MAX_TEXT) if requirement else None,
+            requirement=requirement or None,
+            resolved_version=resolved_version or None,
             scope=scope,
             optional=place.optional or meaning.needs_extra,
-            groups=tuple(groups[:MAX_GROUPS]),
+            direct=place.direct,
+            groups=groups,
             marker=shorten(marker, MAX_TEXT) if marker else None,
             source=source,
-            field=shorten(make_storable(place.field), MAX_SHORT) if place.field else None,
+            field=place.field,
             line=place.line,
         )
     except ValidationError as error:
         detail = error.errors(include_input=False, include_url=False)[0]
         return Reading(None, f"{quote(name)}: {'.'.join(map(str, detail['loc']))} {detail['msg']}")
-    too_long = [part for part in (requirement, marker) if part and len(part) > MAX_TEXT]
     cut = f"{quote(name)} has more text than {MAX_TEXT:,} characters: cut" if too_long else None
     return Reading(dependency, cut)
 
@@ -170,9 +197,15 @@ def _problem_of(whole: str, text: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=1_024)
+def is_marker(text: str) -> bool:
+    """Whether it is a valid marker. Few are ever written, so that the last ones are remembered."""
+    return "\\" not in text and _is_valid(Marker, text)
+
+
 def _is_valid(kind: type[Requirement] | type[Marker], text: str) -> bool:
     # The grammar knows no backslash in a string; packaging would hand it to Python's own string reader.
-    if "\\" in text.partition(";")[2] or (kind is Marker and "\\" in text):
+    if "\\" in text.partition(";")[2]:
         return False
     try:
         kind(text)
@@ -185,10 +218,10 @@ def _take_apart(rest: str, *, valid: bool) -> _Parts:
     if rest.startswith("@"):
         url, *tail = rest[1:].split(maxsplit=1) or [""]
         marker = tail[0].strip().removeprefix(";").strip() if tail else ""
-        readable = valid or not marker or _is_valid(Marker, marker)
+        readable = valid or not marker or is_marker(marker)
         return _Parts(url or None, marker if marker and readable else None, url=True, readable=readable)
     specifier, semicolon, marker = (part.strip() for part in rest.partition(";"))
-    if semicolon and not valid and not _is_valid(Marker, marker):
+    if semicolon and not valid and not is_marker(marker):
         return _Parts(rest, readable=False)
     if specifier.startswith("(") and specifier.endswith(")"):
         specifier = specifier[1:-1].strip()

@@ -1,49 +1,202 @@
-"""The one factory of clients for providers."""
+"""The one factory of clients for providers: the layers, one on another, and the client on top.
 
+From the plugin down to the network: bounds of one call · allowed origins · choice of a token · kept answers ·
+another try · breaker · budget · measures · the token's place on the request · bounds of an answer · connections
+to addresses that may be asked.
+"""
+
+import asyncio
 import os
 import ssl
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import certifi
 import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
+from wump_core.errors import InvalidResponse
+from wump_core.hookspecs import ProviderInfo
+from wump_core.limits import RateLimits
+from wump_core.registries import TABLES
 from wump_core.settings import ProviderSettings
 
-from wump_worker.http.guard import GuardedTransport, Origin, origin_of
+from wump_worker.http.bounds import BoundedTransport
+from wump_worker.http.breaker import BreakerTransport
+from wump_worker.http.budget import BudgetTransport
+from wump_worker.http.calls import begin_call
+from wump_worker.http.credentials import RotatingTransport, SigningTransport, list_tokens
+from wump_worker.http.guard import GuardedBackend, GuardedTransport, origin_of
+from wump_worker.http.limiter import Limiter
+from wump_worker.http.measure import MeasuredTransport
+from wump_worker.http.retries import RetryingTransport
+from wump_worker.http.revalidation import RevalidatingTransport
+from wump_worker.http.shared import SharedState
 from wump_worker.settings import WorkerSettings
 
 MAX_REDIRECTS = 5
 # Where people behind an inspecting proxy tell their tools about its certificate.
 _CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+_DEADLINE = "wump_deadline"
+
+
+class Upstream:
+    """A provider's way to its upstream: one per process, under all of its clients."""
+
+    def __init__(
+        self,
+        provider: str,
+        settings: ProviderSettings,
+        worker: WorkerSettings,
+        *,
+        contact: str = "",
+        info: ProviderInfo | None = None,
+        base_url_origin: str = "",
+        shared: SharedState | None = None,
+        engine: AsyncEngine | None = None,
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            provider: Its name.
+            settings: Its settings; `base_url` is set.
+            worker: Deadlines and bounds.
+            contact: Mail or web address for the User-Agent.
+            info: What it states of limits and credentials; null: no limits, tokens as bearer.
+            base_url_origin: Where the base URL was found. What only tables know may not lead to a private address.
+            shared: What the workers know together; null: this process is alone.
+            engine: Where answers are kept; null: nowhere.
+        """
+        self._provider = provider
+        self._worker = worker
+        comment = f" (+{contact})" if contact else ""
+        self._user_agent = f"wump/{version('wump-worker')}{comment}"
+        base_url = httpx.URL(settings.base_url or "")
+        hosts = [_host_url(host) for host in settings.hosts]
+        allowed = frozenset(origin_of(url) for url in (base_url, *hosts))
+        is_named = base_url_origin != TABLES and "base_url" in settings.model_fields_set
+        named = frozenset(url.host for url in (base_url, *hosts)[0 if is_named else 1 :])
+        shared = shared or SharedState()
+        tokens = list_tokens(provider, settings)
+        limits = settings.limits or (info.limits if info else None) or RateLimits()
+        limiter = Limiter(provider, limits, shared, lease_seconds=worker.total_timeout_seconds + 5)
+
+        layers: httpx.AsyncBaseTransport = _open_network(provider, base_url, named)
+        layers = BoundedTransport(layers, provider, worker.max_body_bytes)
+        layers = SigningTransport(layers, tokens, info.credential if info else "bearer")
+        layers = MeasuredTransport(layers, provider)
+        layers = BudgetTransport(layers, provider, limiter, patience_seconds=worker.patience_seconds)
+        layers = BreakerTransport(layers, provider, shared, probe_seconds=worker.total_timeout_seconds + 5)
+        layers = RetryingTransport(layers)
+        if engine is not None:
+            layers = RevalidatingTransport(layers, provider, engine, max_bytes=worker.kept_responses_bytes)
+        layers = RotatingTransport(layers, provider, tokens, origin_of(base_url), limiter, shared)
+        self._layers = GuardedTransport(layers, provider, allowed)
+
+    def make_client(self, *, on_demand: bool = False, is_last: bool = False) -> httpx.AsyncClient:
+        """A client for one call of a hook, to be dropped afterwards.
+
+        Args:
+            on_demand: Somebody waits for it, so that it may use the part of a budget that is kept for that.
+            is_last: Closing it closes the connections; without this it closes nothing.
+        """
+        return httpx.AsyncClient(
+            transport=_CallTransport(
+                self._layers, self._provider, self._worker, on_demand=on_demand, closes_inner=is_last
+            ),
+            headers={"User-Agent": self._user_agent, "Accept-Encoding": "gzip"},
+            timeout=httpx.Timeout(self._worker.read_timeout_seconds, connect=self._worker.connect_timeout_seconds),
+            follow_redirects=True,
+            max_redirects=MAX_REDIRECTS,
+            trust_env=False,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._layers.aclose()
+
+
+class _CallTransport(httpx.AsyncBaseTransport):
+    """The uppermost layer: bounds one call of a hook in requests, and each of them in time, redirects included."""
+
+    def __init__(
+        self,
+        inner: httpx.AsyncBaseTransport,
+        provider: str,
+        worker: WorkerSettings,
+        *,
+        on_demand: bool,
+        closes_inner: bool,
+    ) -> None:
+        self._inner = inner
+        self._provider = provider
+        self._seconds = worker.total_timeout_seconds
+        self._max_requests = worker.max_requests
+        self._on_demand = on_demand
+        self._closes_inner = closes_inner
+        self._requests = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request and wait for its whole answer.
+
+        Raises:
+            InvalidResponse: The call has made as many requests as one may.
+            httpx.ReadTimeout: The answer was not complete in time.
+        """
+        self._requests += 1
+        if self._requests > self._max_requests:
+            raise InvalidResponse(
+                f"{self._provider} needed more than {self._max_requests} requests for one call: endless pages?"
+                " If it is right, raise WUMP_WORKER_MAX_REQUESTS"
+            )
+        await request.aread()
+        # A redirect is a new request with the extensions of the one before, and so with its deadline.
+        deadline = request.extensions.setdefault(_DEADLINE, asyncio.get_running_loop().time() + self._seconds)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._inner.handle_async_request(begin_call(request, on_demand=self._on_demand))
+        except TimeoutError:
+            raise httpx.ReadTimeout(f"no whole answer within {self._seconds:g} s", request=request) from None
+
+    async def aclose(self) -> None:
+        """Close the layers below, if this is their only client."""
+        if self._closes_inner:
+            await self._inner.aclose()
 
 
 def make_client(
-    provider: str, settings: ProviderSettings, worker: WorkerSettings, *, contact: str = ""
+    provider: str,
+    settings: ProviderSettings,
+    worker: WorkerSettings,
+    *,
+    contact: str = "",
+    info: ProviderInfo | None = None,
+    base_url_origin: str = "",
 ) -> httpx.AsyncClient:
-    """A client that asks only the provider's hosts, says who it is, and bounds time and size."""
-    base_url = httpx.URL(settings.base_url or "")
-    allowed = frozenset({origin_of(base_url), *(_host_origin(host) for host in settings.hosts)})
+    """A client for a command, with nothing shared and nothing kept; close it. For the arguments see `Upstream`."""
+    upstream = Upstream(provider, settings, worker, contact=contact, info=info, base_url_origin=base_url_origin)
+    return upstream.make_client(on_demand=True, is_last=True)
+
+
+def _open_network(provider: str, base_url: httpx.URL, named: frozenset[str]) -> httpx.AsyncHTTPTransport:
+    proxy = _proxy_for(base_url)
     transport = httpx.AsyncHTTPTransport(
         verify=_tls_context(),
         trust_env=False,
-        proxy=_proxy_for(base_url),
-        limits=httpx.Limits(max_connections=10, max_keepalive_connections=5),
+        proxy=proxy,
+        limits=httpx.Limits(max_connections=20, max_keepalive_connections=5),
     )
-    comment = f" (+{contact})" if contact else ""
-    return httpx.AsyncClient(
-        transport=GuardedTransport(transport, provider, allowed, worker.max_body_bytes),
-        headers={"User-Agent": f"wump/{version('wump-worker')}{comment}", "Accept-Encoding": "gzip"},
-        timeout=httpx.Timeout(worker.read_timeout_seconds, connect=worker.connect_timeout_seconds),
-        follow_redirects=True,
-        max_redirects=MAX_REDIRECTS,
-        trust_env=False,
-    )
+    if proxy is None:
+        # httpx has no argument for httpcore's backend. Behind a proxy, names are the proxy's to resolve.
+        pool: Any = transport._pool
+        pool._network_backend = GuardedBackend(pool._network_backend, provider, named)
+    return transport
 
 
-def _host_origin(host: str) -> Origin:
+def _host_url(host: str) -> httpx.URL:
     """Of a host as the settings have it: HTTPS unless it names another scheme."""
-    return origin_of(httpx.URL(host if "://" in host else f"https://{host}"))
+    return httpx.URL(host if "://" in host else f"https://{host}")
 
 
 def _tls_context() -> ssl.SSLContext:

@@ -1,20 +1,94 @@
 """Manifests of the Python ecosystem: which file name means which format."""
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 
-from wump_core import InvalidManifest, ManifestRecord
+from wump_core import Format, ManifestRecord, list_globs, parse_with
 
-from wump_provider_pypi.fields import quote
-from wump_provider_pypi.manifests.pyproject import parse_pyproject
-from wump_provider_pypi.manifests.requirements_txt import parse_requirements_txt
-
-PYPROJECT = "pyproject.toml"
-REQUIREMENTS = (
-    *("requirements*.txt", "requirements*.in", "*requirements.txt", "*requirements.in"),
-    *("requirements/*.txt", "requirements/*.in"),
+from wump_provider_pypi.manifests import (
+    includes,
+    pdm_lock,
+    pipfile,
+    poetry_lock,
+    pylock,
+    pyproject,
+    requirements_txt,
+    uv_lock,
 )
-GLOBS = (PYPROJECT, *REQUIREMENTS)
+from wump_provider_pypi.manifests.globs import REQUIREMENTS_GLOBS
+from wump_provider_pypi.manifests.locked import MAX_LOCK_BYTES
+
+FORMATS: tuple[Format, ...] = (
+    Format(
+        name=pyproject.FORMAT,
+        globs=("pyproject.toml",),
+        kind="manifest",
+        max_bytes=1_000_000,
+        yields="Dependencies, extras, dependency groups with their includes, build requirements, and the tables of "
+        "Poetry, PDM, uv, Hatch, Flit, Rye and Pixi. What a build back end computes is a diagnostic.",
+        parse=pyproject.parse_pyproject,
+    ),
+    Format(
+        name=requirements_txt.FORMAT,
+        globs=REQUIREMENTS_GLOBS,
+        kind="manifest",
+        max_bytes=includes.MAX_BYTES,
+        yields="Requirements, URLs, paths and editable installs; the scope by the file's name. Files that pip-compile "
+        "or uv wrote are lockfiles, with direct and transitive told apart. Constraints are no dependencies.",
+        parse=requirements_txt.parse_requirements_txt,
+    ),
+    Format(
+        name=pipfile.PIPFILE,
+        globs=("Pipfile",),
+        kind="manifest",
+        max_bytes=1_000_000,
+        yields="The packages of every category, with their markers.",
+        parse=pipfile.parse_pipfile,
+    ),
+    Format(
+        name=pipfile.PIPFILE_LOCK,
+        globs=("Pipfile.lock",),
+        kind="lockfile",
+        max_bytes=MAX_LOCK_BYTES,
+        yields="The locked packages of every category; ranges, and what is direct, by the Pipfile beside it.",
+        parse=pipfile.parse_pipfile_lock,
+    ),
+    Format(
+        name=poetry_lock.FORMAT,
+        globs=("poetry.lock",),
+        kind="lockfile",
+        max_bytes=MAX_LOCK_BYTES,
+        yields="The locked packages with their groups and extras; ranges, what is direct, and the scopes that Poetry "
+        "1.5 to 1.8 don't write, by the pyproject.toml beside it.",
+        parse=poetry_lock.parse_poetry_lock,
+    ),
+    Format(
+        name=pdm_lock.FORMAT,
+        globs=("pdm.lock",),
+        kind="lockfile",
+        max_bytes=MAX_LOCK_BYTES,
+        yields="The locked packages with their groups; ranges, what is direct, and which groups are extras, by the "
+        "pyproject.toml beside it.",
+        parse=pdm_lock.parse_pdm_lock,
+    ),
+    Format(
+        name=uv_lock.FORMAT,
+        globs=("uv.lock",),
+        kind="lockfile",
+        max_bytes=MAX_LOCK_BYTES,
+        yields="The locked packages; scope, groups, ranges and what is direct by the projects that it holds itself.",
+        parse=uv_lock.parse_uv_lock,
+    ),
+    Format(
+        name=pylock.FORMAT,
+        globs=("pylock.toml", "pylock.*.toml"),
+        kind="lockfile",
+        max_bytes=MAX_LOCK_BYTES,
+        yields="The locked packages, with extras and groups by their markers; ranges, and what is direct, by the "
+        "pyproject.toml beside it.",
+        parse=pylock.parse_pylock,
+    ),
+)
+GLOBS = list_globs(FORMATS)
 
 
 def parse_manifest(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
@@ -23,10 +97,4 @@ def parse_manifest(path: str, content: bytes, siblings: Mapping[str, bytes]) -> 
     Raises:
         InvalidManifest: The name is none of `GLOBS`, or nothing of the file can be read.
     """
-    folder, _, name = path.rpartition("/")
-    if name == PYPROJECT:
-        return parse_pyproject(path, content)
-    in_folder = f"{folder.rpartition('/')[2]}/{name}"
-    if any(fnmatchcase(in_folder if "/" in glob else name, glob) for glob in REQUIREMENTS):
-        return parse_requirements_txt(path, content, siblings)
-    raise InvalidManifest(f"{quote(path)} is no file this provider reads: {', '.join(GLOBS)}")
+    return parse_with(FORMATS, path, content, siblings)

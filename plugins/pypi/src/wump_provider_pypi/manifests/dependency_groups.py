@@ -1,22 +1,23 @@
 """Dependency groups, with their includes.
 
 Source: the dependency groups specification (PEP 735). An included group's entries belong to the including
-group too; one entry becomes one record per scope, with all of its groups.
+group too: one entry becomes one record with all of its groups, and the scope of the group in which it is written.
 """
 
 from collections import deque
 from typing import Any
 
 from packaging.utils import canonicalize_name
-from wump_core import Scope
 
 from wump_provider_pypi.fields import quote
 from wump_provider_pypi.manifests.document import Document, field_of
 from wump_provider_pypi.manifests.scopes import scope_of_group
 from wump_provider_pypi.manifests.toml_lines import TomlPath
-from wump_provider_pypi.requirements import MAX_GROUPS, Place
+from wump_provider_pypi.requirements import Place
 
 _TABLE = "dependency-groups"
+MAX_GROUPS = 25
+"""As many groups are told of one entry."""
 
 
 def add_dependency_groups(document: Document) -> None:
@@ -40,7 +41,7 @@ def add_dependency_groups(document: Document) -> None:
     for group, members in entries.items():
         reached = _groups_that_include(group, includers) if members else []
         for path, entry in members:
-            _add_entry(document, path, entry, reached)
+            _add_entry(document, path, entry, group, reached)
 
 
 def _read_include(
@@ -54,7 +55,7 @@ def _read_include(
 
 
 def _groups_that_include(group: str, includers: dict[str, list[str]]) -> list[str]:
-    """The group and whichever include it, directly or not; as many as a record holds."""
+    """The group and whichever include it, directly or not; as many as are told."""
     found, waiting = {group: None}, deque([group])
     while waiting and len(found) < MAX_GROUPS:
         for other in includers.get(waiting.popleft(), ()):
@@ -80,10 +81,8 @@ def _note_circles(document: Document, includers: dict[str, list[str]]) -> None:
         document.note(f"include-group runs in a circle: {', '.join(map(quote, stuck[:5]))}", (_TABLE,))
 
 
-def _add_entry(document: Document, path: TomlPath, entry: Any, groups: list[str]) -> None:
-    by_scope: dict[Scope, list[str]] = {}
-    for group in groups:
-        by_scope.setdefault(scope_of_group(group), []).append(group)
-    for scope, names in by_scope.items():
-        named = tuple(sorted(name for name in names if name))
-        document.add_requirement(path, entry, Place(field=field_of(path), scope=scope, groups=named))
+def _add_entry(document: Document, path: TomlPath, entry: Any, group: str, groups: list[str]) -> None:
+    place = Place(
+        field=field_of(path), scope=scope_of_group(group), groups=tuple(sorted(name for name in groups if name))
+    )
+    document.add_requirement(path, entry, place)

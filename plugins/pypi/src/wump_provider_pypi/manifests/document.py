@@ -1,32 +1,25 @@
-"""One pyproject.toml under reading: its data, its lines, and what has been found."""
+"""One TOML manifest under reading: its data, its lines, and what has been found."""
 
 from collections.abc import Iterator
 from typing import Any
 
-import tomli
 from packaging.utils import canonicalize_name
-from wump_core import DependencyRecord, DependencySource, InvalidManifest
+from wump_core import DependencyRecord, DependencySource, decode_text
 
-from wump_provider_pypi.fields import quote
+from wump_provider_pypi.fields import MAX_SHORT, make_storable, quote, shorten
 from wump_provider_pypi.findings import Findings
+from wump_provider_pypi.manifests.toml import load_toml
 from wump_provider_pypi.manifests.toml_lines import TomlPath, find_lines
 from wump_provider_pypi.requirements import Place, Reading, parse_requirement
-
-MAX_PYPROJECT_BYTES = 1_000_000
 
 
 class Document:
     """The parsed file. `sources` says which packages come from elsewhere than the registry."""
 
     def __init__(self, content: bytes) -> None:
-        """Raises InvalidManifest: too large, no UTF-8, or no TOML."""
-        if len(content) > MAX_PYPROJECT_BYTES:
-            raise InvalidManifest(f"larger than {MAX_PYPROJECT_BYTES:,} bytes")
-        try:
-            text = content.decode("utf-8-sig")
-            self.data: dict[str, Any] = tomli.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InvalidManifest(f"no valid TOML: {str(error)[:200]}") from None
+        """Raises InvalidManifest: no UTF-8, or no TOML."""
+        text = decode_text(content)
+        self.data: dict[str, Any] = load_toml(text)
         self.findings = Findings()
         self.own_name: str | None = None
         self.sources: dict[str, tuple[DependencySource, str | None]] = {}
@@ -96,4 +89,4 @@ class Document:
 
 def field_of(path: TomlPath) -> str:
     """A path as a key of the document is written; numbers of elements are left out."""
-    return ".".join(part for part in path if isinstance(part, str))
+    return shorten(make_storable(".".join(part for part in path if isinstance(part, str))), MAX_SHORT)

@@ -11,15 +11,16 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from wump_core import DependencySource
 
-from wump_provider_pypi.fields import is_storable, quote
+from wump_provider_pypi.fields import MAX_TEXT, is_storable, quote, shorten
 from wump_provider_pypi.manifests.document import Document, field_of
 from wump_provider_pypi.manifests.scopes import scope_of_group
 from wump_provider_pypi.manifests.toml_lines import TomlPath
-from wump_provider_pypi.requirements import Place, Reading, make_dependency
+from wump_provider_pypi.requirements import Place, Reading, make_dependency, without_credentials
 
 _LOCATIONS: tuple[tuple[str, DependencySource], ...] = (
-    ("git", "git"), ("path", "path"), ("file", "path"), ("url", "url")
+    ("git", "git"), ("hg", "git"), ("svn", "git"), ("bzr", "git"), ("path", "path"), ("file", "path"), ("url", "url")
 )  # fmt: skip
+_REVISIONS = ("rev", "ref", "tag", "branch")
 
 
 def has_poetry_dependencies(document: Document) -> bool:
@@ -27,6 +28,15 @@ def has_poetry_dependencies(document: Document) -> bool:
     tool = document.data.get("tool")
     poetry = tool.get("poetry") if isinstance(tool, dict) else None
     return isinstance(poetry, dict) and isinstance(poetry.get("dependencies"), dict)
+
+
+def poetry_sources(document: Document) -> dict[str, tuple[DependencySource, str | None]]:
+    """Packages that `[tool.poetry.dependencies]` takes from elsewhere than the registry."""
+    sources: dict[str, tuple[DependencySource, str | None]] = {}
+    for name, value in document.table("tool", "poetry", "dependencies").items():
+        if isinstance(value, dict) and (location := location_of(value)):
+            sources[canonicalize_name(name)] = (location[0], shorten(without_credentials(location[1]), MAX_TEXT))
+    return sources
 
 
 def add_poetry(document: Document) -> None:
@@ -49,7 +59,7 @@ def add_poetry(document: Document) -> None:
             groups=groups if optional else (),
             optional=optional,
         )
-        document.add(path, _parse_constraint(name, constraint, place))
+        document.add(path, parse_constraint(name, constraint, place))
     _add_group(document, (*base, "dev-dependencies"), "dev")
     for group in document.table(*base, "group"):
         _add_group(document, (*base, "group", group, "dependencies"), canonicalize_name(group))
@@ -58,7 +68,7 @@ def add_poetry(document: Document) -> None:
 def _add_group(document: Document, table: tuple[str, ...], group: str) -> None:
     place = Place(field=field_of(table), scope=scope_of_group(group), groups=(group,) if group else ())
     for name, path, constraint in _constraints(document, table):
-        document.add(path, _parse_constraint(name, constraint, place))
+        document.add(path, parse_constraint(name, constraint, place))
 
 
 def _extras(document: Document) -> dict[str, set[str]]:
@@ -82,16 +92,27 @@ def _constraints(document: Document, table: tuple[str, ...]) -> Iterator[tuple[s
             yield name, (*table, name), constraint
 
 
-def _parse_constraint(name: str, constraint: Any, place: Place) -> Reading:
+def parse_constraint(name: str, constraint: Any, place: Place) -> Reading:
+    """Read what stands behind a package's name: a version, or a table with a version or a location."""
     if isinstance(constraint, str):
         constraint = {"version": constraint}
     if not isinstance(constraint, dict):
         return Reading(None, f"{quote(name)}: expected a constraint, found {quote(constraint)}")
     version, marker = (_storable_text(constraint.get(key)) for key in ("version", "markers"))
+    if location := location_of(constraint):
+        return make_dependency(name, place, requirement=location[1], marker=marker, source=location[0])
+    return make_dependency(name, place, requirement=version, marker=marker)
+
+
+def location_of(constraint: dict[str, Any]) -> tuple[DependencySource, str] | None:
+    """Where it comes from, with the revision of a repository as pip writes it."""
     for key, source in _LOCATIONS:
         if location := _storable_text(constraint.get(key)):
-            return make_dependency(name, place, requirement=location, marker=marker, source=source)
-    return make_dependency(name, place, requirement=version, marker=marker)
+            if source == "path" and "://" in location:
+                return "url", location
+            revision = next(filter(None, (_storable_text(constraint.get(key)) for key in _REVISIONS)), None)
+            return source, f"{location}@{revision}" if source == "git" and revision else location
+    return None
 
 
 def _storable_text(value: object) -> str | None:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 TomlPath = tuple[str | int, ...]
 
 MAX_DEPTH = 16
+MAX_TOKENS = 200_000
+"""Beyond these, lines are null: nobody writes a manifest of that size by hand."""
 
 # No two alternatives begin alike, so that each is linear. Possessive quantifiers would say so too, but Python's have
 # a fault before 3.11.5 (python/cpython#106052).
@@ -48,6 +50,8 @@ def _tokens(text: str) -> list[_Token]:
         kind = match.lastgroup or ""
         if kind != "skip":
             tokens.append(_Token(kind, match.group(), line))
+            if len(tokens) > MAX_TOKENS:
+                return []
         if kind in ("newline", "text"):
             line += match.group().count("\n")
     return tokens

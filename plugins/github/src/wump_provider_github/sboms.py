@@ -1,0 +1,232 @@
+"""The dependency graph, as the SBOM that GitHub computes: asked for, waited for, and fetched from where it was put.
+
+Older Enterprise Servers only have the synchronous form, which is the fallback. The file names dependencies and
+little else: neither scopes nor, for certain, which are direct.
+
+Source: GitHub's REST API documentation, "Software bill of materials (SBOM)"; SPDX 2.3, clauses 7 and 11.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+from urllib.parse import unquote, urljoin
+
+import httpx
+from wump_core import (
+    Context,
+    DependencyRecord,
+    Diagnostic,
+    InvalidPurl,
+    InvalidResponse,
+    NotFound,
+    Page,
+    Unavailable,
+    collect_items,
+    make_purl,
+    parse_purl,
+)
+
+from wump_provider_github.texts import read_mapping, read_text
+from wump_provider_github.upstream import check_status, fetch, find_path, read_list, read_object
+
+MAX_ITEMS = 10_000
+"""As many as a page holds."""
+MAX_WAITS = 200
+_REPORT = re.compile(r"/fetch-report/([A-Za-z0-9-]{1,64})(?:[/?#]|$)")
+_CURSOR = re.compile(r"(?:report:([A-Za-z0-9-]{1,64}):(\d{1,4})|sbom):(\d{1,7})", re.ASCII)
+_EXACT = re.compile(r"[vV]?\d[\w.+!-]*", re.ASCII)
+_OLD_PREFIX = re.compile(
+    r"(?:actions|cargo|composer|go|maven|npm|nuget|pip|pub|rubygems|rust|swift):(?=.)", re.IGNORECASE
+)
+_OFF = "the dependency graph is off, or the token may not read it"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a caller is: the report (null: the old form), how often it was waited for, items already shown."""
+
+    report: str | None = None
+    waits: int = 0
+    offset: int = 0
+
+    def make_cursor(self) -> str:
+        """The place as text."""
+        return f"report:{self.report}:{self.waits}:{self.offset}" if self.report else f"sbom:{self.offset}"
+
+    @classmethod
+    def read_cursor(cls, cursor: str) -> Self:
+        """The place of a text.
+
+        Raises:
+            InvalidResponse: It was not made here.
+        """
+        found = _CURSOR.fullmatch(cursor)
+        if found is None:
+            raise InvalidResponse("the cursor can't be read: begin again without one")
+        return cls(found[1], int(found[2] or 0), int(found[3]))
+
+
+async def fetch_dependency_graph(context: Context, url: str, cursor: str | None) -> Page[DependencyRecord]:
+    """Ask for a report, or for what became of it.
+
+    Raises:
+        NotFound: No such repository, or its dependency graph is off.
+        Unavailable: The report was waited for too often.
+    """
+    graph = f"/repos/{find_path(context, url)}/dependency-graph/sbom"
+    if cursor is None:
+        report = await _start_report(context, graph)
+        if report is not None:
+            return _wait(Place(report))
+        return await _fetch_old_form(context, graph, Place())
+    place = Place.read_cursor(cursor)
+    if place.report is None:
+        return await _fetch_old_form(context, graph, place)
+    return await _fetch_report(context, graph, place)
+
+
+async def _start_report(context: Context, graph: str) -> str | None:
+    """The id of a new report; null where the server knows only the old form."""
+    response = await fetch(context, f"{graph}/generate-report", resource="dependency_sbom")
+    if response.status_code in (404, 405, 410):
+        return None
+    _check_graph(response)
+    found = _REPORT.search(str(read_object(response).get("sbom_url")))
+    if found is None:
+        raise InvalidResponse("the address of the report can't be read")
+    return found[1]
+
+
+def _wait(place: Place) -> Page[DependencyRecord]:
+    return Page[DependencyRecord](items=(), next_cursor=place.make_cursor())
+
+
+async def _fetch_report(context: Context, graph: str, place: Place) -> Page[DependencyRecord]:
+    """The report: not yet there, behind a redirect, or the answer itself."""
+    address = f"{graph}/fetch-report/{place.report}"
+    response = await fetch(context, address, resource="dependency_sbom", follow=False)
+    if response.status_code in (201, 202):
+        if place.waits >= MAX_WAITS:
+            raise Unavailable("the report was not ready in time")
+        return _wait(Place(place.report, place.waits + 1, place.offset))
+    if response.status_code == 404:
+        raise InvalidResponse("the report is gone, after a week at most: begin again without a cursor")
+    if response.is_redirect:
+        response = await _fetch_stored(context, response)
+    _check_graph(response)
+    return parse_sbom(read_object(response), place)
+
+
+async def _fetch_stored(context: Context, redirect: httpx.Response) -> httpx.Response:
+    """The file at its temporary address, which takes no token: it is on another host, and signed."""
+    target = urljoin(str(redirect.url), redirect.headers.get("location", ""))
+    if not target.startswith("https://"):
+        raise InvalidResponse("the report was put at an address without https")
+    return await context.http.get(target, follow_redirects=False, extensions={"wump_credential": False})
+
+
+async def _fetch_old_form(context: Context, graph: str, place: Place) -> Page[DependencyRecord]:
+    response = await fetch(context, graph, resource="dependency_sbom")
+    _check_graph(response)
+    return parse_sbom(read_object(response), place)
+
+
+def _check_graph(response: httpx.Response) -> None:
+    """A graph that is off answers 404 or 403; which of the two says nothing about the token."""
+    try:
+        check_status(response)
+    except NotFound as error:
+        raise NotFound(f"{_OFF}: {error}") from None
+
+
+def parse_sbom(payload: Mapping[str, Any], place: Place) -> Page[DependencyRecord]:
+    """Read an SPDX document, with or without GitHub's outer `sbom`: one page of its packages.
+
+    Packages of ecosystems that wump doesn't know keep their name and have no purl.
+    """
+    document = read_mapping(payload.get("sbom")) or payload
+    packages = read_list(document, "packages")
+    relationships = [read_mapping(item) for item in document.get("relationships") or ()]
+    roots = _find_roots(document, relationships)
+    direct = {item.get("relatedSpdxElement") for item in relationships if item.get("spdxElementId") in roots}
+    others = [package for package in packages if not _is_root(package, roots)]
+    shown = others[place.offset : place.offset + MAX_ITEMS]
+    items, diagnostics = collect_items(shown, lambda package: _parse_package(package, direct))
+    end = place.offset + len(shown)
+    return Page[DependencyRecord](
+        items=items,
+        next_cursor=Place(place.report, place.waits, end).make_cursor() if end < len(others) else None,
+        total=len(others),
+        diagnostics=(*diagnostics, *_describe_unknown(shown))[:500],
+    )
+
+
+def _find_roots(document: Mapping[str, Any], relationships: Iterable[Mapping[str, Any]]) -> set[Any]:
+    """The ids of what the document describes: the repository itself."""
+    described = document.get("documentDescribes")
+    roots = {item.get("relatedSpdxElement") for item in relationships if item.get("relationshipType") == "DESCRIBES"}
+    return roots | set(map(str, described if isinstance(described, list) else ()))
+
+
+def _is_root(package: Any, roots: set[Any]) -> bool:
+    fields = read_mapping(package)
+    return fields.get("SPDXID") in roots or (not roots and str(fields.get("name")).startswith("com.github."))
+
+
+def _parse_package(package: Mapping[str, Any], direct: set[Any]) -> DependencyRecord:
+    ecosystem, purl, source = _read_purl(_find_locator(package))
+    version = read_text(package.get("versionInfo"), 255)
+    exact = version is not None and _EXACT.fullmatch(version) is not None and ".*" not in version
+    return DependencyRecord(
+        purl=purl,
+        name=_OLD_PREFIX.sub("", str(package["name"]), count=1),
+        requirement=None if exact else version,
+        resolved_version=version if exact else None,
+        scope="unknown",
+        direct=not direct or package.get("SPDXID") in direct,
+        source=source,
+        field=ecosystem,
+    )
+
+
+def _find_locator(package: Mapping[str, Any]) -> str:
+    for reference in package.get("externalRefs") or ():
+        if reference.get("referenceType") == "purl":
+            return str(reference["referenceLocator"])
+    raise ValueError("it has no package URL")
+
+
+def _read_purl(locator: str) -> tuple[str, str | None, Literal["registry", "git"]]:
+    """Ecosystem and canonical purl; null where wump doesn't know the ecosystem, or it is a repository."""
+    ecosystem, _, rest = locator.removeprefix("pkg:").partition("/")
+    if ecosystem in ("github", "gitlab", "bitbucket"):
+        return ecosystem, None, "git"
+    if ecosystem == "githubactions":
+        # An action in a folder has its path behind the repository that it is known by.
+        name = unquote(rest.partition("@")[0].partition("?")[0].partition("#")[0])
+        return ecosystem, str(make_purl(ecosystem, "/".join(name.split("/")[:2]))), "registry"
+    try:
+        return ecosystem, str(parse_purl(locator.partition("?")[0].partition("#")[0])), "registry"
+    except InvalidPurl as error:
+        if "unknown ecosystem" not in str(error):
+            raise
+        return ecosystem, None, "registry"
+
+
+def _describe_unknown(packages: Iterable[Any]) -> tuple[Diagnostic, ...]:
+    """One diagnostic for each ecosystem that wump doesn't know."""
+    found: dict[str, int] = {}
+    for package in packages:
+        try:
+            ecosystem, purl, source = _read_purl(_find_locator(package))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        if purl is None and source == "registry":
+            found[ecosystem] = found.get(ecosystem, 0) + 1
+    return tuple(
+        Diagnostic(
+            field=read_text(ecosystem, 255), message=f"{count:,} packages have no purl: wump doesn't know the ecosystem"
+        )
+        for ecosystem, count in sorted(found.items())[:50]
+    )

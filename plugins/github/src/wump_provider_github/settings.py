@@ -1,0 +1,38 @@
+"""Settings: github.com, or an Enterprise host."""
+
+from pydantic import Field
+from wump_core import ProviderSettings
+
+STORAGE_HOSTS = (
+    "objects.githubusercontent.com",
+    "objects-origin.githubusercontent.com",
+    "release-assets.githubusercontent.com",
+    "github-cloud.githubusercontent.com",
+    "github-cloud.s3.amazonaws.com",
+    *(f"productionresultssa{number}.blob.core.windows.net" for number in range(20)),
+)
+"""Where GitHub's temporary addresses point, as its documentation of allow lists says; a finished SBOM is one."""
+
+
+class GitHubSettings(ProviderSettings):
+    """Settings of the provider `github`."""
+
+    base_url: str | None = Field(
+        default="https://api.github.com",
+        max_length=2_000,
+        description="The REST API: `https://HOST/api/v3` for Enterprise Server, `https://api.NAME.ghe.com`.",
+    )
+    code_host: str | None = Field(
+        default="github.com",
+        max_length=255,
+        pattern=r"^[a-z0-9.-]+$",
+        description="The host whose repositories and accounts it knows.",
+    )
+    hosts: tuple[str, ...] = Field(
+        default=STORAGE_HOSTS, description="Further hosts that may be asked: where GitHub keeps finished SBOMs."
+    )
+
+
+def find_graphql_url(base_url: str) -> str:
+    """Enterprise Server has its GraphQL API beside `/api/v3`, the others below their base URL."""
+    return f"{base_url.removesuffix('/v3')}/graphql" if base_url.endswith("/api/v3") else f"{base_url}/graphql"

@@ -1,0 +1,187 @@
+"""Workflows and actions: what they use, with the line.
+
+Source: GitHub's documentation, "Workflow syntax for GitHub Actions" and "Metadata syntax for GitHub Actions".
+"""
+
+import re
+from collections.abc import Iterator
+from collections.abc import Mapping as Siblings
+from typing import Any
+
+from wump_core import (
+    Diagnostic,
+    InvalidManifest,
+    InvalidPurl,
+    ManifestRecord,
+    NoManifest,
+    Project,
+    decode_text,
+    make_manifest,
+    make_purl,
+)
+
+from wump_provider_github.documents import Mapping, Node, Scalar, Sequence, load_document
+
+MAX_FOUND = 200_001
+ECOSYSTEM = "githubactions"
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_VERSION_COMMENT = re.compile(r"\s+#\s*(?:(?:tag|version|ratchet:\S*@)[:=]?\s*)?([vV]?\d[\w.+-]*)(?:\s|$)")
+_REPOSITORY = re.compile(r"[\w-]+/[\w.-]+(?:/[^\s@]+)?", re.ASCII)
+
+Found = tuple[str, str, Scalar]
+"""What kind of reference (`uses` or `image`), the key that it stands under, and the reference."""
+
+
+def parse_workflow(path: str, content: bytes, siblings: Siblings[str, bytes]) -> ManifestRecord:
+    """Read a workflow: the actions and reusable workflows that its jobs use, and the images that they run in.
+
+    Raises:
+        InvalidManifest: It is no YAML, or no mapping.
+    """
+    root = _load(content)
+    jobs = root.get("jobs")
+    problems = [] if isinstance(jobs, Mapping) else [Diagnostic(field="jobs", message="a workflow must have jobs")]
+    return _make_record(path, "workflow", _list_jobs(jobs), problems)
+
+
+def parse_action(path: str, content: bytes, siblings: Siblings[str, bytes]) -> ManifestRecord:
+    """Read an action: what the steps of a composite one use, or the image of a Docker one.
+
+    Raises:
+        InvalidManifest: It is no YAML, or no mapping.
+        NoManifest: It is something else of that name, since it does not say how it runs.
+    """
+    root = _load(content)
+    runs = root.get("runs")
+    if not isinstance(runs, Mapping):
+        raise NoManifest("no action: it does not say how it `runs`")
+    name = root.get_text("name")
+    project = Project(name=name[:214]) if name and name.isprintable() else None
+    return _make_record(path, "action.yml", _list_runs(runs), [], project)
+
+
+def _load(content: bytes) -> Mapping:
+    root = load_document(decode_text(content))
+    if not isinstance(root, Mapping):
+        raise InvalidManifest("must be a mapping")
+    return root
+
+
+def _list_jobs(jobs: Node | None) -> Iterator[Found]:
+    for name, job in jobs.items.items() if isinstance(jobs, Mapping) else ():
+        if not isinstance(job, Mapping):
+            continue
+        yield from _list_scalar("uses", f"jobs.{name}.uses", job.get("uses"))
+        yield from _list_image(f"jobs.{name}.container", job.get("container"))
+        services = job.get("services")
+        for service, value in services.items.items() if isinstance(services, Mapping) else ():
+            yield from _list_image(f"jobs.{name}.services.{service}", value)
+        yield from _list_steps(f"jobs.{name}.steps", job.get("steps"))
+
+
+def _list_runs(runs: Mapping) -> Iterator[Found]:
+    yield from _list_scalar("file", "runs.image", runs.get("image"))
+    yield from _list_steps("runs.steps", runs.get("steps"))
+
+
+def _list_steps(key: str, steps: Node | None) -> Iterator[Found]:
+    for at, step in enumerate(steps.items if isinstance(steps, Sequence) else ()):
+        if isinstance(step, Mapping):
+            yield from _list_scalar("uses", f"{key}.{at}.uses", step.get("uses"))
+
+
+def _list_image(key: str, value: Node | None) -> Iterator[Found]:
+    """An image is a text, or a mapping with one."""
+    if isinstance(value, Mapping):
+        yield from _list_scalar("image", f"{key}.image", value.get("image"))
+    else:
+        yield from _list_scalar("image", key, value)
+
+
+def _list_scalar(kind: str, key: str, value: Node | None) -> Iterator[Found]:
+    if isinstance(value, Scalar) and not value.is_null and value.text.strip():
+        yield kind, key, value
+
+
+def _make_record(
+    path: str, form: str, found: Iterator[Found], problems: list[Diagnostic], project: Project | None = None
+) -> ManifestRecord:
+    rows: list[dict[str, Any]] = []
+    for kind, key, value in found:
+        row = _READERS[kind](value.text.strip(), value)
+        if row is None:
+            message = "it is computed when it runs" if "${{" in value.text else "names no action, image or path"
+            problems.append(Diagnostic(field=_printable(key), message=message, line=value.line))
+        else:
+            rows.append(row | {"scope": "runtime", "field": _printable(key), "line": value.line})
+        if len(rows) + len(problems) >= MAX_FOUND:  # aliases can repeat a list without end
+            break
+    return make_manifest(
+        path,
+        format=form,
+        ecosystem=ECOSYSTEM,
+        kind="manifest",
+        project=project,
+        dependencies=rows,
+        diagnostics=problems,
+    )
+
+
+def _printable(key: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in key[:255])
+
+
+def _read_uses(text: str, value: Scalar) -> dict[str, Any] | None:
+    """`owner/repository[/path]@ref`, `./path`, or `docker://image`."""
+    if "${{" in text:
+        return None
+    if text.startswith("docker://"):
+        return _read_image(text, value)
+    if text.startswith(("./", "../", ".\\")):
+        return {"purl": None, "name": text, "source": "path"}
+    name, _, ref = text.partition("@")
+    if "://" in name:
+        return {"purl": None, "name": name, "requirement": ref or None, "source": "url"}
+    if not _REPOSITORY.fullmatch(name):
+        return None
+    try:
+        purl = str(make_purl(ECOSYSTEM, "/".join(name.split("/")[:2])))
+    except InvalidPurl:
+        return None
+    return {"purl": purl, "name": name, "requirement": ref or None, "resolved_version": _read_pinned(ref, value)}
+
+
+def _read_pinned(ref: str, value: Scalar) -> str | None:
+    """What a commit stands for, by the comment that tools write behind it; the commit itself where there is none."""
+    if not _COMMIT.fullmatch(ref):
+        return None
+    comment = _VERSION_COMMENT.match(value.rest)
+    return comment[1] if comment else ref
+
+
+def _read_image(text: str, value: Scalar) -> dict[str, Any] | None:
+    """`[docker://][registry[:port]/]name[:tag][@digest]`."""
+    if "${{" in text or " " in text:
+        return None
+    rest, _, digest = text.partition("@")
+    scheme = "docker://" if rest.startswith("docker://") else ""
+    folder, slash, last = rest.removeprefix(scheme).rpartition("/")
+    last, _, tag = last.partition(":")
+    name = f"{scheme}{folder}{slash}{last}"
+    if not last:
+        return None
+    return {
+        "purl": None,
+        "name": name,
+        "requirement": tag or digest or None,
+        "resolved_version": digest or None,
+        "source": "url",
+    }
+
+
+def _read_file(text: str, value: Scalar) -> dict[str, Any] | None:
+    """What a Docker action runs: an image elsewhere, or a Dockerfile beside it."""
+    return _read_image(text, value) if text.startswith("docker://") else {"purl": None, "name": text, "source": "path"}
+
+
+_READERS = {"uses": _read_uses, "image": _read_image, "file": _read_file}

@@ -1,0 +1,28 @@
+"""What all tests of this plugin share: a way to call a hook as wump does, without a network."""
+
+import asyncio
+
+import httpx
+import pytest
+import structlog
+from wump_core import Context
+from wump_provider_github.settings import GitHubSettings
+
+API = "https://api.github.com"
+
+
+def call_hook(hook, *arguments, **settings):
+    """Call an async hook with a plain client; `settings` are those of the provider."""
+
+    async def call():
+        async with httpx.AsyncClient() as http:
+            context = Context(http=http, settings=GitHubSettings(**settings), log=structlog.get_logger())
+            return await hook(context, *arguments)
+
+    return asyncio.run(call())
+
+
+@pytest.fixture
+def call():
+    """`call(hook, argument, …)`."""
+    return call_hook

@@ -1,0 +1,75 @@
+"""What is installed from a place instead of the index: URLs, paths, repositories.
+
+Source: pip's manual (VCS support; local project installs), the wheel and source distribution file names.
+"""
+
+import posixpath
+import re
+from urllib.parse import unquote
+
+from wump_provider_pypi.fields import make_storable
+from wump_provider_pypi.requirements import Place, Reading, classify_url, make_dependency
+
+_SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|file:|git@|git\+)")
+_DIRECT_REFERENCE = re.compile(r"[A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?\s*@(?!.*//.*@.*//)", re.ASCII)
+_EXTRAS_AT_END = re.compile(r"\[[^\[\]]*\]\Z")
+_ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
+
+
+def is_direct_reference(text: str) -> bool:
+    """Whether it is `name @ location`."""
+    return _DIRECT_REFERENCE.match(text) is not None
+
+
+def is_location(text: str) -> bool:
+    """Whether pip would take it for a URL or a path, and not for a name."""
+    if _SCHEME.match(text):
+        return True
+    before_marker = text.partition(";")[0].strip()
+    return (
+        before_marker.startswith(".")
+        or "/" in before_marker
+        or "\\" in before_marker
+        or _EXTRAS_AT_END.sub("", before_marker).lower().endswith(_ARCHIVES)
+    )
+
+
+def parse_location(text: str, place: Place) -> Reading:
+    """Read a URL or a path: an editable install, an archive, a repository. The project itself is nothing."""
+    # A marker stands after a blank, since a URL may hold semicolons.
+    location, _, marker = text.partition(" ;" if " ;" in text else "; ")
+    location, fragment = location.strip().strip("\"'").partition("#")[::2]
+    location = location if _SCHEME.match(location) else _EXTRAS_AT_END.sub("", location)
+    name = _egg_name(fragment) or _name_of_location(location)
+    if not name:
+        return Reading(None)
+    requirement = make_storable(f"{location}#{fragment}" if fragment else location)
+    source = classify_url(requirement)
+    return make_dependency(
+        make_storable(name), place, requirement=requirement, marker=make_storable(marker.strip()), source=source
+    )
+
+
+def _egg_name(fragment: str) -> str:
+    for part in fragment.split("&"):
+        key, _, value = part.partition("=")
+        if key == "egg":
+            return re.split(r"[\[<>=!~;\s]", unquote(value).strip(), maxsplit=1)[0]
+    return ""
+
+
+def _name_of_location(location: str) -> str:
+    """The project's name as far as the last part of an address says it; empty for the project itself."""
+    path = location.replace("\\", "/").partition("?")[0]
+    if scheme := _SCHEME.match(path):
+        path = path[scheme.end() :]
+    last = posixpath.normpath(path).rpartition("/")[2] if path else ""
+    if last in ("", ".", ".."):
+        return ""
+    stem = last.partition("@")[0] or last
+    for ending in (*_ARCHIVES, ".git"):
+        if stem.lower().endswith(ending):
+            stem = stem[: -len(ending)]
+            # `name-1.0-py3-none-any.whl`, `name-1.0.tar.gz`: the version starts with the first digit after a dash.
+            return re.split(r"-(?=\d)", stem, maxsplit=1)[0] if ending != ".git" else stem
+    return stem

@@ -1,0 +1,144 @@
+"""Pipenv's Pipfile and Pipfile.lock.
+
+Source: pipenv's manual (Pipfile and Pipfile.lock; categories; specifiers) and the Pipfile specification. Both hold one
+table per category; `packages` is `default` in the lockfile, `dev-packages` is `develop`.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from packaging.utils import canonicalize_name
+from wump_core import InvalidManifest, ManifestRecord, Scope, decode_text
+
+from wump_provider_pypi.fields import quote
+from wump_provider_pypi.findings import Findings
+from wump_provider_pypi.manifests.document import Document
+from wump_provider_pypi.manifests.lock_lines import find_object_lines
+from wump_provider_pypi.manifests.locked import Beside, Locked, add_locked, read_beside, text_of
+from wump_provider_pypi.manifests.poetry import location_of, parse_constraint
+from wump_provider_pypi.manifests.scopes import scope_of_group
+from wump_provider_pypi.requirements import Place
+
+PIPFILE = "Pipfile"
+PIPFILE_LOCK = "Pipfile.lock"
+
+_NO_CATEGORY = frozenset({"source", "requires", "scripts", "pipenv", "_meta"})
+_MARKER_KEYS = (
+    *("os_name", "sys_platform", "platform_machine", "platform_python_implementation", "platform_release"),
+    *("platform_system", "platform_version", "python_version", "python_full_version", "implementation_name"),
+)
+
+
+def parse_pipfile(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
+    """Read one Pipfile.
+
+    Raises:
+        InvalidManifest: It is no UTF-8, or no TOML.
+    """
+    document = Document(content)
+    for category, table in document.data.items():
+        if category in _NO_CATEGORY or not isinstance(table, dict):
+            continue
+        scope, groups = _meaning(category)
+        for name, value in table.items():
+            if document.findings.stop(field=category):
+                break
+            place = Place(field=category[:255], scope=scope, groups=groups)
+            document.add((category, name), parse_constraint(name, _with_markers(value), place))
+    return document.findings.finish(path, PIPFILE)
+
+
+def parse_pipfile_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
+    """Read one Pipfile.lock.
+
+    Raises:
+        InvalidManifest: It is no JSON object in UTF-8.
+    """
+    text = decode_text(content)
+    document = load_json(text)
+    findings = Findings()
+    lines = find_object_lines(text, document)
+    beside = read_beside(path, siblings, findings, PIPFILE, parse_pipfile)
+    for category, packages in document.items():
+        if category in _NO_CATEGORY or not isinstance(packages, dict):
+            continue
+        marked = any(isinstance(package, dict) and "index" in package for package in packages.values())
+        for name, package in packages.items():
+            if findings.stop(field=category):
+                break
+            line = lines.get((category, name))
+            if isinstance(package, dict):
+                _add_package(findings, name, package, category, beside, line=line, marked=marked)
+            else:
+                findings.note(f"{quote(name)}: expected an object", field=category, line=line)
+    return findings.finish(path, PIPFILE_LOCK, "lockfile", needs=beside.needs)
+
+
+def load_json(text: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        InvalidManifest: It is something else, or is nested too deeply.
+    """
+    try:
+        document = json.loads(text)
+    except RecursionError:
+        raise InvalidManifest("no valid JSON: nested too deeply") from None
+    except ValueError as error:
+        raise InvalidManifest(f"no valid JSON: {str(error)[:200]}") from None
+    if not isinstance(document, dict):
+        raise InvalidManifest("must be a JSON object")
+    return document
+
+
+def _add_package(
+    findings: Findings,
+    name: str,
+    package: dict[str, Any],
+    category: str,
+    beside: Beside,
+    *,
+    line: int | None,
+    marked: bool,
+) -> None:
+    """Keep one package. Pipenv writes an `index` only behind what the Pipfile names."""
+    scope, groups = _meaning(category)
+    version = text_of(package.get("version"))
+    source, location = location_of(package) or ("registry", None)
+    is_direct = beside.asks_for(name) if beside.declared is not None else not marked or "index" in package
+    locked = Locked(
+        name=name,
+        version=version.removeprefix("==").strip() if version else None,
+        scope=scope,
+        groups=groups,
+        direct=is_direct or source != "registry",
+        marker=text_of(package.get("markers")),
+        requirement=beside.requirement_of(name) or (version if source == "registry" else None),
+        source=source,
+        location=location,
+        line=line,
+        field=category[:255],
+    )
+    add_locked(findings, locked)
+
+
+def _meaning(category: str) -> tuple[Scope, tuple[str, ...]]:
+    """Scope and groups of a category of either file."""
+    if category in ("packages", "default"):
+        return "runtime", ()
+    if category in ("dev-packages", "develop"):
+        return "development", ()
+    name = canonicalize_name(category)
+    return scope_of_group(name), (name,) if name else ()
+
+
+def _with_markers(value: Any) -> Any:
+    """An entry may write each part of its marker as a key of its own: `os_name = "== 'nt'"`."""
+    if not isinstance(value, dict):
+        return value
+    parts = [f"{key} {value[key]}" for key in _MARKER_KEYS if isinstance(value.get(key), str)]
+    written = value.get("markers")
+    if isinstance(written, str) and written.strip():
+        parts.insert(0, f"({written})" if parts else written)
+    return value | {"markers": " and ".join(parts)} if parts else value

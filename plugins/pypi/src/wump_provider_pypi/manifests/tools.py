@@ -1,0 +1,103 @@
+"""The tables of PDM, uv, Hatch, Flit, Rye and Pixi in pyproject.toml.
+
+Source: the manuals of PDM (`tool.pdm.dev-dependencies`), uv (`tool.uv.dev-dependencies`, `tool.uv.sources`), Hatch
+(`tool.hatch.envs`), Flit (`tool.flit.metadata`, before it read `[project]`), Rye (`tool.rye.dev-dependencies`) and Pixi
+(`pypi-dependencies`).
+"""
+
+from typing import Any
+
+from packaging.utils import canonicalize_name
+from wump_core import DependencySource
+
+from wump_provider_pypi.fields import MAX_TEXT, is_storable, quote, shorten
+from wump_provider_pypi.manifests.document import Document, field_of
+from wump_provider_pypi.manifests.locations import parse_location
+from wump_provider_pypi.manifests.poetry import parse_constraint
+from wump_provider_pypi.manifests.scopes import scope_of_group
+from wump_provider_pypi.manifests.toml_lines import TomlPath
+from wump_provider_pypi.requirements import Place, without_credentials
+
+
+def add_tools(document: Document) -> None:
+    """Read what each of them states besides the standard tables."""
+    _add_groups(document, ("tool", "pdm", "dev-dependencies"))
+    for tool in ("uv", "rye"):
+        _add_list(document, ("tool", tool, "dev-dependencies"), "dev")
+    for environment in document.table("tool", "hatch", "envs"):
+        for key in ("dependencies", "extra-dependencies"):
+            _add_list(document, ("tool", "hatch", "envs", environment, key), environment)
+    _add_flit(document)
+    _add_pixi(document)
+
+
+def _add_groups(document: Document, table: tuple[str, ...]) -> None:
+    for group in document.table(*table):
+        _add_list(document, (*table, group), group)
+
+
+def _add_list(document: Document, path: tuple[str, ...], group: str) -> None:
+    name = canonicalize_name(group)
+    scope = "development" if name == "default" else scope_of_group(name)
+    place = Place(field=field_of(path), scope=scope, groups=(name,) if name else ())
+    for entry_path, entry in document.entries(*path):
+        _add_entry(document, entry_path, entry, place)
+
+
+def _add_entry(document: Document, path: TomlPath, entry: Any, place: Place) -> None:
+    text = entry.strip() if isinstance(entry, str) else ""
+    if text.startswith("-e "):
+        document.add(path, parse_location(text.removeprefix("-e ").strip(), place))
+    else:
+        document.add_requirement(path, entry, place)
+
+
+def _add_flit(document: Document) -> None:
+    base = ("tool", "flit", "metadata")
+    for key, scope in (("requires", "runtime"), ("dev-requires", "development")):
+        for path, entry in document.entries(*base, key):
+            document.add_requirement(path, entry, Place(field=field_of(path), scope=scope))
+    for extra in document.table(*base, "requires-extra"):
+        groups = (canonicalize_name(extra),) if extra.strip() else ()
+        for path, entry in document.entries(*base, "requires-extra", extra):
+            place = Place(field=field_of(path), scope="optional", groups=groups, optional=True)
+            document.add_requirement(path, entry, place)
+
+
+def _add_pixi(document: Document) -> None:
+    """Only what comes from the Python index: the rest is conda's."""
+    base = ("tool", "pixi")
+    tables = [((*base, "pypi-dependencies"), Place(scope="runtime"))]
+    for feature in document.table(*base, "feature"):
+        name = canonicalize_name(feature)
+        place = Place(scope=scope_of_group(name), groups=(name,) if name else ())
+        tables.append(((*base, "feature", feature, "pypi-dependencies"), place))
+    for table, kind in tables:
+        for name, value in document.table(*table).items():
+            if document.findings.stop(field=field_of(table)):
+                return
+            place = Place(field=field_of(table), scope=kind.scope, groups=kind.groups)
+            document.add((*table, name), parse_constraint(name, value, place))
+
+
+def uv_sources(document: Document) -> dict[str, tuple[DependencySource, str | None]]:
+    """Packages that uv takes from elsewhere. A list may hold one source per platform: the registry wins."""
+    sources: dict[str, tuple[DependencySource, str | None]] = {}
+    for name, value in document.table("tool", "uv", "sources").items():
+        tables = value if isinstance(value, list) else [value]
+        found = [_uv_source(table) for table in tables if isinstance(table, dict)]
+        if len(found) != len(tables) or not found:
+            document.note(f"expected a table, found {quote(value)}", ("tool", "uv", "sources", name))
+        elif (first := found[0]) is not None and None not in found:
+            sources[canonicalize_name(name)] = first
+    return sources
+
+
+def _uv_source(table: dict[str, Any]) -> tuple[DependencySource, str | None] | None:
+    if table.get("workspace") is True:
+        return "workspace", None
+    kinds: tuple[DependencySource, ...] = ("git", "path", "url")
+    for kind in kinds:
+        if isinstance(location := table.get(kind), str) and is_storable(location):
+            return kind, shorten(without_credentials(location), MAX_TEXT) or None
+    return None

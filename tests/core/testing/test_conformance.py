@@ -1,0 +1,357 @@
+"""The kit can fail: for each standard test a provider that breaks it, and one provider that holds them all."""
+
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wump_core.testing import ProviderConformance, junk
+from wump_core.testing.checking import STANDARD_TESTS
+
+pytest_plugins = ["pytester"]
+
+_spec = spec_from_file_location("probe_plugin", Path(__file__).with_name("plugin.py"))
+assert _spec is not None
+assert _spec.loader is not None
+plugin: Any = module_from_spec(_spec)
+_spec.loader.exec_module(plugin)
+
+
+class Run:
+    """Writes the plugin, spoiled or not, and runs the kit on it."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.folder = pytester.path / "plugin"
+
+    def write(self, **parts: Any) -> None:
+        """Write it; whatever it answers when unspoiled is kept as its records."""
+        plugin.write(self.folder, **(parts | {"source": plugin.SOURCE, "test": plugin.TEST}))
+        self.pytester.syspathinsert(self.folder)
+        good = self("-k", "test_record_is_as_kept", "--wump-record")
+        good.assert_outcomes(passed=5)
+        (self.folder / f"{plugin.MODULE}.py").write_text(parts.get("source", plugin.SOURCE))
+        (self.folder / "tests" / "test_probe.py").write_text(parts.get("test", plugin.TEST))
+
+    def __call__(self, *arguments: str) -> pytest.RunResult:
+        """Run it in this process."""
+        return self.pytester.runpytest_inprocess(
+            "-p", "wump_core.testing.checking", "-p", "no:cacheprovider", *arguments, str(self.folder / "tests")
+        )
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Run:
+    """Runs the kit on a plugin that is written first."""
+    return Run(pytester)
+
+
+def test_a_good_provider_passes(run: Run) -> None:
+    run.write()
+    result = run()
+    assert result.ret == 0
+    assert "failed" not in result.parseoutcomes()
+    assert "left out" not in result.stdout.str()
+
+
+FETCHED = "    return read(response.json(), purl.name)\n"
+RECORD = "    return PackageRecord(\n        purl=str(make_purl(\"npm\", name)), description=document.get(\"about\"), dependencies=(),\n    )\n"  # noqa: E501
+SEARCHED = "    return Page(items=items, next_cursor=following, diagnostics=diagnostics)\n"
+HOOK = "@hookimpl\nasync def fetch_package(context, purl):\n"
+GET = "    response = await context.http.get(f\"{context.settings.base_url}/p/{purl.name}\")\n"
+PARSED = "    try:\n        document = json.loads(content)\n"
+
+# Which standard test must object, what is spoiled, and a piece of what it says.
+BAD: dict[str, tuple[str, dict[str, str], str]] = {
+    "imports a database": ("test_import_is_light", {"import json\n": "import json\nimport sqlalchemy\n"}, "sqlalchemy"),
+    "writes at import": (
+        "test_import_is_light",
+        {"import json\n": "import json\nopen(__file__ + '.log', 'w').close()\n"},
+        "writing",
+    ),
+    "asks at import": (
+        "test_import_is_light",
+        {"import json\n": "import json, socket\nsocket.socket().connect_ex(('127.0.0.1', 9))\n"},
+        "socket.connect",
+    ),
+    "prints at import": ("test_import_is_light", {"import json\n": "import json\nprint('hello')\n"}, "it prints"),
+    "goes round the front door": (
+        "test_only_the_front_door_is_imported",
+        {"import json\n": "import json\nfrom wump_core.records import Record\n"},
+        "wump_core.records",
+    ),
+    "describes itself anew": (
+        "test_description_is_pure_and_complete",
+        {'title="Probe"': "title=str(object())"},
+        "something else the second time",
+    ),
+    "has an open secret": (
+        "test_description_is_pure_and_complete",
+        {"    key: SecretStr": "    token: str = Field(default='', description='A token.')\n    key: SecretStr"},
+        "token must be a SecretStr",
+    ),
+    "names no globs": ("test_description_is_pure_and_complete", {'manifests=("probe.json",),': ""}, "globs"),
+    "needs what is not there": (
+        "test_description_is_pure_and_complete",
+        {"settings_class=Settings,": "settings_class=Settings, needs={'fetch_changes': 'feed_url'},"},
+        "the settings have no feed_url",
+    ),
+    "returns no records": (
+        "test_record_is_valid",
+        {SEARCHED: "    return Page(items=({'name': 'left'},), next_cursor=following)\n"},
+        "is no valid record",
+    ),
+    "builds without validating": (
+        "test_record_is_valid",
+        {RECORD: '    return PackageRecord.model_construct(purl=f"pkg:npm/{name}", description=7, dependencies=())\n'},
+        "description",
+    ),
+    "knows nothing and does not say so": (
+        "test_record_is_valid",
+        {"dependencies=(),\n    )": "dependencies=None,\n    )"},
+        "dependencies_unknown",
+    ),
+    "claims in its own spelling": (
+        "test_record_is_valid",
+        {
+            "dependencies=(),\n    )": "dependencies=(), repository=RepositoryClaim(host='github.com', path='A/B'))",
+            "collect_items,": "collect_items, RepositoryClaim,",
+        },
+        "not canonical",
+    ),
+    "takes the wrong error": (
+        "test_record_is_valid",
+        {"    response.raise_for_status()\n" + FETCHED: "    assert response.status_code < 400\n" + FETCHED},
+        "expected NotFound, found ProviderFailed",
+    ),
+    "changed its mind": ("test_record_is_as_kept", {'document.get("about")': 'document.get("about", "").upper()'}, "PADS"),
+    "rolls dice": (
+        "test_same_recording_same_record",
+        {'document.get("about")': "str(object())"},
+        "another one",
+    ),
+    "remembers": (
+        "test_same_recording_same_record",
+        {HOOK: "seen = []\n\n" + HOOK + "    if seen:\n        return seen[0].model_copy(update={'deprecated': True})\n",
+         FETCHED: "    seen.append(read(response.json(), purl.name))\n    return seen[0]\n"},
+        "another one",
+    ),
+    "asks elsewhere": (
+        "test_only_declared_hosts_are_asked",
+        {GET: '    try:\n        await context.http.get("https://elsewhere.example/")\n    except InvalidResponse:\n        pass\n' + GET},  # noqa: E501
+        "GET https://elsewhere.example/",
+    ),
+    "opens its own socket": (
+        "test_only_declared_hosts_are_asked",
+        {GET: "    import socket\n    try:\n        socket.create_connection(('127.0.0.1', 9))\n    except OSError:\n        pass\n" + GET},  # noqa: E501
+        "past context.http",
+    ),
+    "turns in a circle": (
+        "test_cursors_end_and_never_repeat",
+        {"page = int(cursor or 1)": "page = 1"},
+        "came again",
+    ),
+    "finds what is missing": (
+        "test_missing_is_not_found",
+        {GET: GET + "    if response.status_code == 404:\n        return PackageRecord(purl=str(purl), dependencies=())\n"},
+        "ended in a record, expected NotFound",
+    ),
+    "overlooks the status": (
+        "test_fault_ends_in_its_error",
+        {"    response.raise_for_status()\n" + FETCHED: FETCHED},
+        "expected Unavailable",
+    ),
+    "swallows what goes wrong": (
+        "test_fault_ends_in_its_error",
+        {GET: "    try:\n    " + GET + "        response.raise_for_status()\n    except Exception:\n        return PackageRecord(purl=str(purl), dependencies=())\n"},  # noqa: E501
+        "ended in a record",
+    ),
+    "fails in its own way": (
+        "test_fault_ends_in_its_error",
+        {"    response.raise_for_status()\n" + FETCHED: "    response.raise_for_status()\n    if 'name' not in response.text:\n        raise KeyError('name')\n" + FETCHED},  # noqa: E501
+        "ended in ProviderFailed",
+    ),
+    "is healthy whatever happens": (
+        "test_fault_ends_in_its_error",
+        {"ok=response.status_code < 500": "ok=True"},
+        "was called healthy",
+    ),
+    "logs its key": (
+        "test_no_secret_leaves",
+        {GET: "    context.log.info('asking', key=context.settings.key.get_secret_value())\n" + GET},
+        "the log holds a secret",
+    ),
+    "quotes the upstream": (
+        "test_no_secret_leaves",
+        {"    response.raise_for_status()\n" + FETCHED: "    if response.is_error:\n        raise InvalidResponse(response.text)\n" + FETCHED},  # noqa: E501
+        "the error after 401 with the secret in it",
+    ),
+    "sends its key in the address": (
+        "test_no_secret_leaves",
+        {GET: GET.replace('{purl.name}")', '{purl.name}?key={context.settings.key.get_secret_value()}")')},
+        "has no answer to GET",
+    ),
+    "lets junk through": (
+        "test_junk_raises_only_invalid_manifest",
+        {"except (ValueError, KeyError, TypeError, RecursionError):": "except (ValueError, KeyError, RecursionError):"},
+        "TypeError",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_provider_fails(run: Run, what: str) -> None:
+    test, spoiled, said = BAD[what]
+    source = plugin.SOURCE
+    for old, new in spoiled.items():
+        assert old in source
+        source = source.replace(old, new)
+    run.write(source=source)
+    result = run("-k", test)
+    assert result.parseoutcomes().get("failed", 0) > 0
+    result.stdout.fnmatch_lines([f"FAILED *::{test}*"])
+    assert said in result.stdout.str()
+
+
+DIRT = {
+    "a token": ("ghp_" + "a1B2" * 9, "looks like a token"),
+    "a mail address": ("joe.bloggs@company.co", "a mail address"),
+    "a password": ("https://joe:hunter2@files.example/x", "looks like a token"),
+}
+
+
+@pytest.mark.parametrize("what", DIRT)
+def test_dirty_recordings_fail(run: Run, what: str) -> None:
+    dirt, said = DIRT[what]
+    run.write(recordings=plugin.RECORDINGS | {"health_check": [("/", 200, {"ok": dirt})]})
+    result = run("-k", "test_recordings_are_clean")
+    result.assert_outcomes(failed=1, deselected=result.parseoutcomes()["deselected"])
+    assert said in result.stdout.str()
+
+
+def test_a_recording_without_a_case_fails(run: Run) -> None:
+    run.write(recordings=plugin.RECORDINGS | {"forgotten": []})
+    assert "forgotten.json belongs to no case" in run("-k", "test_recordings_are_clean").stdout.str()
+
+
+def test_a_hook_without_a_case_fails(run: Run) -> None:
+    run.write(test=plugin.TEST.replace('        Case("health_check"),\n', ""))
+    assert "health_check has no case" in run("-k", "test_each_hook_has_a_case").stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("Requires-Dist: wump-core>=0.1\n", "does not need wump-core"),
+        ("License-Expression: Apache-2.0\n", "no licence"),
+        ("Requires-Python: >=3.11\n", "which Python"),
+    ],
+)
+def test_a_distribution_that_lacks_something_fails(run: Run, line: str, said: str) -> None:
+    run.write(metadata=plugin.METADATA.replace(line, ""))
+    assert said in run("-k", "test_distribution_is_as_announced").stdout.str()
+
+
+def test_an_unrecorded_request_says_how_to_record_it(run: Run) -> None:
+    run.write()
+    (run.folder / "tests" / "recordings" / "fetch_package-npm-left.json").write_text("[]")
+    said = run("-k", "test_record_is_valid and left").stdout.str()
+    assert "has no answer to GET https://probe.example/p/left" in said
+    assert "--record" in said
+    (run.folder / "tests" / "recordings" / "fetch_package-npm-left.json").unlink()
+    assert "the hook asks for GET https://probe.example/p/left" in run("-k", "test_record_is_valid and left").stdout.str()
+
+
+# The kit can't be weakened without a word.
+
+OVERRIDE = plugin.TEST + "\n    def test_no_secret_leaves(self):\n        pass\n"
+MIXED = plugin.TEST.replace("class TestProbe(", "class Lax:\n    test_no_secret_leaves = None\n\n\nclass TestProbe(Lax, ")
+UNREASONED = plugin.TEST + '\n    excused = {"test_no_secret_leaves": ""}\n'
+UNKNOWN = plugin.TEST + '\n    excused = {"test_nothing": "there is no such test"}\n'
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        (OVERRIDE, "TestProbe overrides test_no_secret_leaves: standard tests can't be overridden"),
+        (MIXED, "Lax overrides test_no_secret_leaves"),
+        (UNREASONED, "needs a reason"),
+        (UNKNOWN, "there is no standard test 'test_nothing'"),
+    ],
+    ids=["override", "mixin", "no reason", "unknown"],
+)
+def test_a_standard_test_can_not_be_overridden(run: Run, test: str, said: str) -> None:
+    run.write(test=test)
+    result = run()
+    assert result.ret != 0
+    assert said in result.stdout.str()
+
+
+def test_what_is_replaced_later_is_seen(run: Run) -> None:
+    run.write(test=plugin.TEST + "\n\nTestProbe.test_no_secret_leaves = lambda self: None\n")
+    result = run()
+    assert result.ret != 0
+    assert "standard tests were replaced: test_no_secret_leaves" in result.stdout.str()
+
+
+def test_an_excuse_is_shown_and_must_be_needed(run: Run) -> None:
+    excuse = '\n    excused = {"test_missing_is_not_found": "this upstream redirects to a search"}\n'
+    run.write(test=plugin.TEST + excuse)
+    result = run("-k", "test_missing_is_not_found")
+    assert result.parseoutcomes()["failed"] == 4
+    assert "[XPASS(strict)] this upstream redirects to a search" in result.stdout.str()
+    source = plugin.SOURCE.replace(GET, GET + "    if response.status_code in (404, 410):\n        return None\n")
+    (run.folder / f"{plugin.MODULE}.py").write_text(source)
+    result = run("-k", "test_missing_is_not_found")
+    assert result.parseoutcomes()["xfailed"] == 4
+    assert "excused: test_missing_is_not_found[fetch_package-404]: this upstream redirects" in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("test", "arguments"),
+    [
+        (plugin.TEST, ("--deselect", "plugin/tests/test_probe.py::TestProbe::test_import_is_light")),
+        (plugin.TEST.replace("class TestProbe", "@pytest.mark.skip(reason='later')\nclass TestProbe"), ()),
+        (plugin.TEST.replace("class TestProbe", "class ProbeTests"), ()),
+    ],
+    ids=["deselected", "skipped", "not collected"],
+)
+def test_what_is_left_out_fails_a_check(run: Run, test: str, arguments: tuple[str, ...]) -> None:
+    run.write(test=test)
+    result = run(*arguments)
+    assert result.ret == 1
+    assert "left out: " in result.stdout.str()
+
+
+def test_each_standard_test_says_what_it_is_about() -> None:
+    assert len(STANDARD_TESTS) > 12
+    assert all(getattr(ProviderConformance, name).__doc__ for name in STANDARD_TESTS)
+
+
+# Junk that hangs, and junk that eats.
+
+HANGING = plugin.SOURCE.replace(PARSED, "    while not content:\n        pass\n" + PARSED)
+EATING = plugin.SOURCE.replace(PARSED, "    if not content:\n        bytearray(8 * 1024**3)\n" + PARSED)
+DYING = plugin.SOURCE.replace(PARSED, "    if not content:\n        import os\n        os.abort()\n" + PARSED)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (HANGING, "empty: took more than 1 seconds"),
+        (EATING, "empty: probe failed on probe.json: MemoryError"),
+        (DYING, "empty: ended the process"),
+    ],
+    ids=["hangs", "eats", "dies"],
+)
+def test_junk_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, said: str) -> None:
+    if sys.platform != "linux":
+        pytest.skip("there are no such limits")
+    plugin.write(tmp_path, source=source)
+    monkeypatch.syspath_prepend(tmp_path)
+    task = {"provider": "probe", "settings": {}, "path": "probe.json", "siblings": [], "seconds": 1}
+    found = junk.run(task | {"root": str(tmp_path / "tests" / "recordings" / "manifests")})
+    assert any(said in fault for fault in found), found
+    assert subprocess.run([sys.executable, "-c", ""], check=True).returncode == 0

@@ -1,0 +1,56 @@
+"""What all workers know together, in Valkey: budgets, open breakers, rejected credentials.
+
+Valkey is disposable. While it is away every script answers null at once, and its caller goes by local rules.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from pydantic import SecretStr
+from valkey.asyncio import Valkey
+from valkey.commands.core import AsyncScript
+from valkey.exceptions import ValkeyError
+
+_TRY_AGAIN_SECONDS = 2.0
+_TIMEOUT_SECONDS = 0.5
+log = structlog.get_logger("wump.http")
+
+
+class SharedState:
+    """Runs scripts on Valkey, on the event loop that first uses it."""
+
+    def __init__(self, valkey_url: SecretStr | None = None) -> None:
+        """Without a URL nothing is shared, and local rules hold always."""
+        self._client: Valkey | None = None
+        if valkey_url is not None:
+            self._client = Valkey.from_url(
+                valkey_url.get_secret_value(),
+                socket_timeout=_TIMEOUT_SECONDS,
+                socket_connect_timeout=_TIMEOUT_SECONDS,
+            )
+        self._scripts: dict[str, AsyncScript] = {}
+        self._away_until = 0.0
+
+    async def run(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> list[bytes] | None:
+        """The script's answer, or null while Valkey is away."""
+        if self._client is None or time.monotonic() < self._away_until:
+            return None
+        if script not in self._scripts:
+            self._scripts[script] = self._client.register_script(script)
+        try:
+            answer = await self._scripts[script](keys=keys, args=args)
+        except (ValkeyError, OSError) as error:
+            self._away_until = time.monotonic() + _TRY_AGAIN_SECONDS
+            log.warning(
+                "valkey.outage", error=type(error).__name__, effect="each worker keeps to a tenth of the limits"
+            )
+            return None
+        self._away_until = 0.0
+        return answer
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()

@@ -1,0 +1,1 @@
+"""Reading manifests: in child processes with limits, and from local trees."""

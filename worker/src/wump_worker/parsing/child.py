@@ -1,0 +1,159 @@
+"""The child process that reads manifests: `python -m wump_worker.parsing.child <socket>`.
+
+It loads a plugin when it is first asked for one, and no settings, so that no secret is near foreign files. Each file
+has a deadline, which the system keeps even where a parser hangs in C, and a bound of memory. It may write no file,
+start no program and open no connection. It ends with its parent.
+"""
+
+import gc
+import importlib.metadata
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+import pluggy
+from wump_core.errors import InvalidManifest
+from wump_core.hookspecs import ENTRY_POINT_GROUP, PROJECT_NAME, DataProvider
+from wump_core.manifests import NoManifest
+from wump_core.records import ManifestRecord
+
+from wump_worker.parsing.protocol import READY, Kind, Request, load_request, receive, send
+
+GRACE_SECONDS = 0.5
+"""The parent's own deadline comes first."""
+
+GARBAGE_OBJECTS = 20_000
+
+_FORBIDDEN = frozenset(
+    "os.exec os.fork os.forkpty os.posix_spawn os.spawn os.startfile os.system subprocess.Popen pty.spawn"
+    " socket.connect socket.getaddrinfo socket.gethostbyname socket.sendto socket.bind".split()
+)
+
+
+def main() -> None:
+    """Serve the parent until it is gone."""
+    parent = socket.socket(fileno=int(sys.argv[1]))
+    _confine()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    gc.disable()
+    with suppress(EOFError, OSError):
+        send(parent, READY)
+        while True:
+            request = load_request(receive(parent))
+            if isinstance(request, str):
+                _get_ready(request)
+                send(parent, READY)
+            else:
+                kind, answer = _read(request)
+                send(parent, kind.value + answer)
+                del answer
+            del request
+            if gc.get_count()[0] > GARBAGE_OBJECTS:
+                gc.collect()
+
+
+def _get_ready(provider: str) -> None:
+    """Load a plugin before its first file, whose deadline is shorter. What is wrong with it is told with the file."""
+    with suppress(Exception):
+        _load(provider)
+    gc.freeze()  # it stays: no collection looks at it again
+
+
+def _read(request: Request) -> tuple[Kind, bytes]:
+    _limit(request)
+    try:
+        return _answer(request)
+    finally:
+        _lift_limits()
+
+
+def _confine() -> None:
+    """Forbid what no parser needs: programs, connections, files to write, core dumps, and Ctrl-C of the parent."""
+    sys.addaudithook(_refuse)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process whatever it is busy with
+    for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
+        resource.setrlimit(limit, (0, resource.getrlimit(limit)[1]))
+
+
+def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in _FORBIDDEN:
+        raise PermissionError(f"a parser may not do this: {event}")
+
+
+def _end_with(parent: socket.socket) -> None:
+    """End this process as soon as the parent is gone, also in the middle of a file."""
+    waiting = select.poll()
+    waiting.register(parent, select.POLLHUP)
+    while not any(events & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, events in waiting.poll()):
+        pass
+    os._exit(1)
+
+
+def _limit(request: Request) -> None:
+    signal.setitimer(signal.ITIMER_REAL, request.seconds + GRACE_SECONDS)
+    _set_most_data(_data_bytes() + request.memory_bytes)
+
+
+def _lift_limits() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    _set_most_data(resource.RLIM_INFINITY)
+
+
+def _set_most_data(wanted: int) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    possible = (
+        wanted if hard == resource.RLIM_INFINITY else hard if wanted == resource.RLIM_INFINITY else min(wanted, hard)
+    )
+    with suppress(ValueError, OSError):  # some systems have the limit and don't let it be set
+        resource.setrlimit(resource.RLIMIT_DATA, (possible, hard))
+
+
+def _data_bytes() -> int:
+    """How much memory this process has for itself by now, where Linux tells; else a guess."""
+    with suppress(OSError, ValueError), open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("VmData:"):
+                return int(line.split()[1]) * 1024
+    return 256 * 1024 * 1024
+
+
+def _answer(request: Request) -> tuple[Kind, bytes]:
+    try:
+        record = _load(request.provider)(path=request.path, content=request.content, siblings=request.siblings)
+        if not isinstance(record, ManifestRecord):
+            return Kind.failed, f"returned {type(record).__name__} instead of ManifestRecord".encode()
+        return Kind.record, record.model_dump_json(exclude_defaults=True).encode()
+    except NoManifest as error:
+        return Kind.no_manifest, _text(error)
+    except InvalidManifest as error:
+        return Kind.invalid, _text(error)
+    except MemoryError:
+        return Kind.invalid, f"needed more memory than {request.memory_bytes // 1_000_000} MB to be read".encode()
+    except Exception as error:
+        return Kind.failed, f"{type(error).__name__}: ".encode() + _text(error)
+
+
+def _text(error: Exception) -> bytes:
+    return str(error)[:1_000].encode("utf-8", "backslashreplace")
+
+
+@cache
+def _load(provider: str) -> Any:
+    """The provider's hook; pluggy passes it those arguments that it takes."""
+    (entry,) = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP, name=provider)
+    manager = pluggy.PluginManager(PROJECT_NAME)
+    manager.add_hookspecs(DataProvider)
+    manager.register(entry.load(), provider)
+    return manager.hook.parse_manifest
+
+
+if __name__ == "__main__":
+    main()

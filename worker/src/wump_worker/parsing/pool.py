@@ -1,0 +1,180 @@
+"""A pool of child processes that read manifests, for a parent that must survive any file and any parser.
+
+A child that takes too long, needs too much memory or crashes is killed and replaced, and its file is refused.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Self
+
+from pydantic import ValidationError
+from wump_core.errors import InvalidManifest, ProviderFailed
+from wump_core.manifests import NoManifest
+from wump_core.records import ManifestRecord
+
+from wump_worker.parsing.protocol import MAX_ANSWER_BYTES, Kind, Request, dump_request, receive, send
+
+START_SECONDS = 30.0
+"""To start Python and import a plugin."""
+
+FILE_SECONDS, MEGABYTE_SECONDS = 1.5, 0.5
+"""A file's deadline, with its siblings: a small one is read in milliseconds."""
+
+FILE_BYTES, BYTES_PER_BYTE = 128_000_000, 20
+"""What reading a file may need of memory: a document in Python takes about ten times its text."""
+
+RETIRE_BYTES = 500_000_000
+"""After so much a child is replaced, since memory that was needed once is seldom given back."""
+
+_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT")
+
+
+class ParserPool:
+    """Up to `size` children, started when they are needed. Its methods may be called from any thread."""
+
+    def __init__(self, size: int) -> None:
+        self._room = threading.BoundedSemaphore(size)
+        self._lock = threading.Lock()
+        self._idle: list[_Child] = []
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def parse(self, provider: str, path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
+        """Let a child call a provider's `parse_manifest`. Blocks until it has answered, or a child is free.
+
+        Raises:
+            InvalidManifest: The plugin refuses the file, or reading it took too long, needed too much memory or
+                crashed.
+            NoManifest: It is something else than its name says.
+            ProviderFailed: The plugin raised something else, or its record is invalid; or no child can be started.
+        """
+        with self._borrow() as child:
+            answer = child.ask(provider, path, content, siblings)
+        return _read_answer(provider, answer)
+
+    @contextmanager
+    def _borrow(self) -> Generator["_Child"]:
+        with self._room:
+            with self._lock:
+                child = self._idle.pop() if self._idle else None
+            child = child or _Child()
+            try:
+                yield child
+            except BaseException:
+                child.end()
+                raise
+            with self._lock:
+                keep = not self._closed and child.bytes_read < RETIRE_BYTES
+                if keep:
+                    self._idle.append(child)
+            if not keep:
+                child.end()
+
+    def close(self) -> None:
+        """End the idle children; those that are busy end with their file."""
+        with self._lock:
+            self._closed, idle, self._idle = True, self._idle, []
+        for child in idle:
+            child.end()
+
+
+class _Child:
+    """One process. Whoever asks it must end it when that raises."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            # -P: a module that lies in the current folder, which may be a stranger's, is not imported.
+            command = [sys.executable, "-P", "-m", "wump_worker.parsing.child", str(theirs.fileno())]
+            self._process = subprocess.Popen(  # noqa: S603
+                command,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=_environment(),
+                cwd="/",
+            )
+        self._ready: set[str] = set()
+        self.bytes_read = 0
+        try:
+            receive(self._socket, seconds=START_SECONDS)
+        except (OSError, EOFError):
+            self.end()
+            raise ProviderFailed("a process that reads manifests could not be started") from None
+
+    def ask(self, provider: str, path: str, content: bytes, siblings: Mapping[str, bytes]) -> bytes:
+        """The answer: its kind in the first byte."""
+        size = len(content) + sum(map(len, siblings.values()))
+        seconds = FILE_SECONDS + MEGABYTE_SECONDS * size / 1_000_000
+        memory = FILE_BYTES + BYTES_PER_BYTE * size
+        self._get_ready(provider)
+        self.bytes_read += size
+        try:
+            self._socket.settimeout(seconds)
+            send(self._socket, dump_request(Request(provider, path, content, siblings, seconds, memory)))
+            return receive(self._socket, seconds=seconds, most=MAX_ANSWER_BYTES)
+        except TimeoutError:
+            raise InvalidManifest(f"took longer than {seconds:.1f} seconds to be read") from None
+        except (OSError, EOFError):
+            raise InvalidManifest(self._why_it_ended(memory)) from None
+
+    def _get_ready(self, provider: str) -> None:
+        if provider in self._ready:
+            return
+        try:
+            self._socket.settimeout(START_SECONDS)
+            send(self._socket, dump_request(provider))
+            receive(self._socket, seconds=START_SECONDS)
+        except (OSError, EOFError):
+            raise ProviderFailed(f"the plugin {provider} hangs or ends the process when it is imported") from None
+        self._ready.add(provider)
+
+    def _why_it_ended(self, memory: int) -> str:
+        self._socket.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        code = self._process.returncode
+        if code == -signal.SIGABRT:  # how compiled code gives up that gets no memory
+            return f"needed more memory than {memory // 1_000_000} MB to be read, or crashed its parser"
+        return f"crashed its parser ({signal.Signals(-code).name if code and code < 0 else 'it ended'})"
+
+    def end(self) -> None:
+        """Kill it, if it still runs."""
+        self._socket.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Without secrets: only what Python needs to start."""
+    return {
+        name: value for name, value in os.environ.items() if name in _ENVIRONMENT or name.startswith(("PYTHON", "LC_"))
+    }
+
+
+def _read_answer(provider: str, answer: bytes) -> ManifestRecord:
+    kind, content = Kind(answer[:1]), answer[1:]
+    if kind is Kind.record:
+        try:
+            return ManifestRecord.model_validate_json(content)
+        except ValidationError as error:
+            raise ProviderFailed(f"{provider} made an invalid record: {error.error_count()} mistakes") from None
+    message = content.decode("utf-8", "replace")
+    if kind is Kind.no_manifest:
+        raise NoManifest(message)
+    if kind is Kind.invalid:
+        raise InvalidManifest(message)
+    raise ProviderFailed(f"the plugin {provider} failed: {message}")
