@@ -58,7 +58,8 @@ def test_a_spreadsheet_runs_nothing(run: Run) -> None:
 @pytest.mark.parametrize("output", ["table", "json", "ndjson", "csv"])
 def test_over_the_wire_is_as_in_process(run: Run, address: str, output: str) -> None:
     for arguments in (
-        ("orgs", "npm:core", "--sort", "stars", "--scope", "development", "--min-repositories", "1"),
+        ("orgs", "npm:core", "--scope", "development", "--min-repositories", "2"),
+        ("orgs", "npm:core", "--sort", "stars"),
         ("explain", "npm:core", "github.com/org00"),
         ("orgs", "npm:ghost"),
     ):

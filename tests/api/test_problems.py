@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wump_api.pages import make_cursor, read_cursor
 from wump_api.problems import PROBLEMS, Problem, ProblemDetails
+from wump_core.store import answers
 
 CORE = "/api/v1/packages/npm/core/dependents"
 HOSTILE = [
@@ -100,10 +102,46 @@ async def test_altered_cursors(api: Any, problem: Any, sort: str) -> None:
     changes: list[dict[str, Any]] = [{"values": [rank, 1]} for rank in ranks]
     changes += [{"values": ["1", key]} for key in ("1", 2**63, -(2**63) - 1, 2**200, 1.5, True, None)]
     changes += [{"values": values} for values in ([], ["1"], ["1", 1, 1], "1", {})]
-    changes += [{"version": 2}, {"version": "1"}, {"query": "x"}, {"query": None}, {"more": 1}]
+    changes += [{"version": 0}, {"version": 2}, {"version": "1"}, {"query": "x"}, {"query": None}, {"more": 1}]
     for change in changes:
         problem(await api.get(CORE, params={"sort": sort, "cursor": altered(cursor, **change)}), 422, "invalid-cursor")
     assert (await api.get(CORE, params={"sort": sort, "cursor": cursor})).status_code == 200
+
+
+async def test_a_cursor_from_before_a_migration_says_so(api: Any, problem: Any) -> None:
+    """As one of an older wump, whose values meant something else."""
+    cursor = (await api.get(CORE, params={"limit": 1})).json()["next_cursor"]
+    document = problem(await api.get(CORE, params={"cursor": altered(cursor, version=0)}), 422, "invalid-cursor")
+    assert document["detail"] == "cursor: it has version 0, and this wump goes on from 1"
+    assert "start again without `cursor`" in document["fix"]
+
+
+@pytest.mark.parametrize("sort", list(answers.SORTS))
+@pytest.mark.parametrize(
+    "filters", [{}, {"scope": "peer"}, {"min_repositories": 2}, {"scope": "peer", "min_repositories": 2}], ids=str
+)
+async def test_a_filter_goes_with_the_sorts_of_the_table(
+    api: Any, problem: Any, sort: str, filters: dict[str, Any]
+) -> None:
+    response = await api.get(CORE, params={"sort": sort, **filters})
+    if sort in answers.PAGES[tuple(filters)]:
+        assert response.status_code == 200
+        return
+    document = problem(response, 422, "unsupported-filter")
+    assert len(document["alternatives"]) >= 3
+    for alternative in document["alternatives"]:
+        assert alternative in document["detail"]
+        assert (await api.get(f"{CORE}?{alternative}")).status_code == 200
+
+
+def test_the_table_of_filters_and_sorts_is_documented() -> None:
+    """As it stands in the code: docs/rest.md shows exactly these rows."""
+    rows = [
+        f"| {' and '.join(f'`{name}`' for name in filters) or 'none'} | {', '.join(f'`{sort}`' for sort in sorts)} |"
+        for filters, sorts in answers.PAGES.items()
+    ]
+    table = "\n".join(("| filters | sorts of a page |", "|---|---|", *rows, ""))
+    assert f"\n{table}\n" in (Path(__file__).parents[2] / "docs" / "rest.md").read_text("utf-8"), table
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,10 +1,11 @@
 """What plugins that read manifests share: choosing a format, bounds, paths, records out of rows."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from wump_core import (
     Diagnostic,
@@ -16,12 +17,13 @@ from wump_core import (
     decode_text,
     list_globs,
     make_manifest,
+    manifests,
     parse_with,
     resolve_path,
 )
-from wump_core.manifests import fits, is_ending
+from wump_core.manifests import choose_siblings, fits, is_ending
 from wump_core.noise import mark_path
-from wump_core.records import MAX_DIAGNOSTICS, MAX_MANIFEST_DEPENDENCIES, MAX_NEEDS
+from wump_core.records import MAX_DIAGNOSTICS, MAX_NEEDS
 
 ROW: dict[str, Any] = {"purl": "pkg:npm/a", "name": "a", "scope": "runtime", "line": 3, "field": "dependencies"}
 
@@ -55,6 +57,16 @@ FORMATS = (LIST, SCRIPT)
         (".github/workflows/*.yml", ".github/workflows/ci.yml", True),
         ("packages/**/package.json", "packages/package.json", True),
         ("packages/**/package.json", "packages/a/b/package.json", True),
+        ("a/**/b/**/c*d*e", "a/x/b/b/y/cxdyde", True),
+        ("a/**/b/**/c*d*e", "a/x/b/b/y/cxdydf", False),
+        ("a/**/b", "a/b", True),
+        ("a/**/b", "ab", False),
+        ("a/**/b", "a/xb", False),
+        ("a/**", "a/b/c", True),
+        ("a/**", "a", False),
+        ("**/a", "a", True),
+        ("**/**/a", "b/a", True),
+        ("*a*b", "xaxbab", True),
         ("a?c", "abc", True),
         ("a?c", "a/c", False),
         ("a+(b).txt", "a+(b).txt", True),
@@ -64,6 +76,46 @@ FORMATS = (LIST, SCRIPT)
 def test_globs_fit_last_segments(glob: str, path: str, expected: bool) -> None:
     assert fits((glob,), path) is expected
     assert fits(("never", glob), path) is expected
+
+
+def fits_slowly(glob: str, path: str) -> bool:
+    """What a glob means, segment by segment."""
+    if not glob or not path:
+        return glob == path
+
+    def match(parts: list[str], names: list[str]) -> bool:
+        if not parts:
+            return not names
+        if parts[0] == "**":
+            return any(match(parts[1:], names[at:]) for at in range(len(names))) if parts[1:] else bool(names)
+        return bool(names) and fnmatchcase(names[0], parts[0]) and match(parts[1:], names[1:])
+
+    return match(glob.split("/"), path.split("/"))
+
+
+NAMES = st.lists(st.text("ab", min_size=1, max_size=3), min_size=1, max_size=5).map("/".join)
+GLOBS = st.lists(st.one_of(st.just("**"), st.text("ab?*", min_size=1, max_size=4)), min_size=1, max_size=5)
+
+
+@given(GLOBS.map("/".join), NAMES)
+def test_globs_mean_what_they_say(glob: str, path: str) -> None:
+    assume(not any("**" in part and part != "**" for part in glob.split("/")))
+    assert (choose_siblings([glob], [path], most=1) == [path]) == fits_slowly(glob, path) or glob == path
+
+
+@pytest.mark.parametrize("glob", ["**/a/" * 400 + "b", "*a" * 900 + "b", "*/" * 900 + "b", "**/*a*a/" * 200 + "b"])
+def test_a_hostile_glob_takes_no_time(glob: str) -> None:
+    assert choose_siblings([glob], ["a/" * 1_000 + "c", "a" * 3_000] * 10, most=9) == []
+
+
+def test_siblings_are_named_or_found() -> None:
+    tree = ["package.json", "packages/a/package.json", "packages/b/package.json", "packages/b/c/package.json"]
+    needs = ["packages/*/package.json", "pnpm-workspace.yaml", "packages/b/package.json"]
+    expected = ["pnpm-workspace.yaml", "packages/b/package.json", "packages/a/package.json"]
+    assert choose_siblings(needs, tree, most=10) == expected
+    assert choose_siblings(needs, iter(tree), most=2) == expected[:2]
+    assert choose_siblings(["packages/**/package.json"], tree, most=10) == tree[1:]
+    assert choose_siblings([], tree, most=10) == []
 
 
 def test_no_glob_fits_nothing() -> None:
@@ -164,11 +216,12 @@ def test_a_bad_row_is_left_out_by_name_and_line() -> None:
     assert (scope.field, scope.line) == ("\\u0000", None)
 
 
-def test_what_is_too_much_is_counted() -> None:
-    rows = [ROW] * (MAX_MANIFEST_DEPENDENCIES + 7)
+def test_what_is_too_much_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifests, "MAX_MANIFEST_DEPENDENCIES", 50)
+    rows = [ROW] * 57
     needs = [f"{number}.txt" for number in range(MAX_NEEDS + 3)]
     record = make_manifest("p", format="list", ecosystem="npm", kind="manifest", dependencies=rows, needs=needs)
-    assert (len(record.dependencies), len(record.needs)) == (MAX_MANIFEST_DEPENDENCIES, MAX_NEEDS)
+    assert (len(record.dependencies), len(record.needs)) == (50, MAX_NEEDS)
     assert [item.message[:9] for item in record.diagnostics] == ["7 more de", "3 more fi"]
 
 

@@ -26,6 +26,8 @@ PLUGINS = {
     "raises": "raise RuntimeError('no luck\\x00')",
     "lacks": "import a_module_that_nobody_has",
     "exits": "import sys; sys.exit(3)",
+    "hangs": "import time\nwhile True: time.sleep(1)",
+    "crashes": "import os; os._exit(7)",
     "syntax": "def f(:",
     "argument": GOOD + "\n@hookimpl\ndef parse_manifest(path, content, siblings, mood):\n    pass\n",
     "unknown": GOOD + "\n@hookimpl\ndef fetch_weather(place):\n    pass\n",
@@ -41,6 +43,7 @@ REASONS = {
     "raises": "RuntimeError: no luck\\u0000",
     "lacks": "ModuleNotFoundError: No module named 'a_module_that_nobody_has'",
     "exits": "SystemExit: 3",
+    "crashes": "ended its process while it was imported (exit code 7)",
     "syntax": "SyntaxError: ",
     "argument": "PluginValidationError: ",
     "unknown": "PluginValidationError: unknown hook 'fetch_weather'",
@@ -115,6 +118,15 @@ def test_broken_plugins_are_shown_with_reason_distribution_and_version(site: Pat
     table = run("providers", **BASE_URLS)
     assert table.returncode == 1
     assert "broken: SystemExit: 3" in " ".join(table.stdout.split())
+
+
+def test_a_plugin_that_hangs_while_it_is_imported_is_found_out_and_the_next_are_tried(site: Path, run: Run) -> None:
+    install(site, "hangs", "import time\nwhile True: time.sleep(1)")
+    install(site, "crashes", PLUGINS["crashes"])
+    install(site, "good", GOOD)
+    code = "from wump_core.probe import probe_imports; print(probe_imports(['good', 'hangs', 'crashes', 'npm'], 3))"
+    result = run(code=code)
+    assert result.stdout == f"{ {'hangs': 'took longer than 3 s to be imported', 'crashes': REASONS['crashes']} }\n"
 
 
 def test_all_well_is_exit_code_0(run: Run) -> None:

@@ -38,7 +38,9 @@ def read_cursor(query: Sequence[object], text: str, kinds: Sequence[type]) -> li
     except (binascii.Error, UnicodeEncodeError, msgspec.MsgspecError):
         raise Problem("invalid-cursor", "cursor: this is not a cursor of wump") from None
     if cursor.version != _VERSION:
-        raise Problem("invalid-cursor", f"cursor: it has version {cursor.version}, and this wump goes on from {_VERSION}")
+        raise Problem(
+            "invalid-cursor", f"cursor: it has version {cursor.version}, and this wump goes on from {_VERSION}"
+        )
     if cursor.query != _fingerprint(query):
         raise Problem("invalid-cursor", "cursor: it was given by another query")
     sound = len(cursor.values) == len(kinds) and all(

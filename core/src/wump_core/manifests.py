@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, islice
 from typing import Annotated, Any, Literal
 
 from pydantic import FailFast, TypeAdapter, ValidationError
@@ -31,6 +32,7 @@ _DEPENDENCIES = TypeAdapter(list[DependencyRecord])
 _ALL_DEPENDENCIES = TypeAdapter(Annotated[list[DependencyRecord], FailFast()])
 _PORTION = 1_000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_WILDCARD = re.compile(r"[*?]")
 _ELSEWHERE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:")
 """An absolute path, a URL, or a Windows drive."""
 
@@ -219,6 +221,18 @@ def fits(globs: Iterable[str], path: str) -> bool:
     return _pattern(tuple(globs)).fullmatch(path) is not None
 
 
+def choose_siblings(needs: Iterable[str], paths: Iterable[str], *, most: int) -> list[str]:
+    """The paths that `needs` of a record names, its globs filled in from the paths of the tree, up to so many.
+
+    A path without a wildcard is named whether it is in the tree or not.
+    """
+    plain = dict.fromkeys(need for need in needs if not _WILDCARD.search(need))
+    globs = tuple(need for need in needs if need not in plain)
+    wanted = _compile(globs) if globs else None
+    found = (path for path in paths if wanted is not None and wanted.fullmatch(path))
+    return list(islice(chain(plain, (path for path in found if path not in plain)), most))
+
+
 def list_globs(formats: Iterable[Format]) -> tuple[str, ...]:
     """The globs of all formats, each once: what `ProviderInfo.manifests` says."""
     return tuple(dict.fromkeys(glob for item in formats for glob in item.globs))
@@ -231,11 +245,34 @@ def is_ending(glob: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _pattern(globs: tuple[str, ...]) -> re.Pattern[str]:
-    return (
-        re.compile("(?:.*/)?(?:" + "|".join(map(_translate, globs)) + ")", re.DOTALL) if globs else re.compile("(?!)")
-    )
+    return _compile(globs, before="(?:.*/)?")
+
+
+def _compile(globs: tuple[str, ...], *, before: str = "") -> re.Pattern[str]:
+    anything = "|".join(map(_translate, globs)) if globs else "(?!)"
+    return re.compile(f"{before}(?:{anything})", re.DOTALL)
 
 
 def _translate(glob: str) -> str:
-    parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.sub(r"\*\*/|\*\*|\*|\?|[^*?]+", lambda found: parts.get(found[0]) or re.escape(found[0]), glob)
+    """A glob as a pattern that never looks back far: what stands between two wildcards is taken where it fits first."""
+    parts: list[list[str]] = [[]]
+    for segment in glob.split("/"):
+        if segment == "**":
+            parts.append([])
+        else:
+            parts[-1].append(_translate_segment(segment))
+    patterns = ["/".join(part) for part in parts]
+    if len(parts) > 1 and not parts[-1]:
+        patterns[-1] = "[^/]+"  # `**` at the end: any file below
+    first = f"{patterns[0]}/" if parts[0] and len(parts) > 1 else patterns[0]
+    return first + _join([f"{pattern}/" for pattern in patterns[1:-1] if pattern] + patterns[1:][-1:], "(?:[^/]+/)*?")
+
+
+def _translate_segment(segment: str) -> str:
+    fixed = [re.escape(part).replace(r"\?", "[^/]") for part in re.split(r"\*+", segment)]
+    return fixed[0] + _join(fixed[1:], "[^/]*?")
+
+
+def _join(parts: Sequence[str], between: str) -> str:
+    """Each part after anything; all but the last as soon as it fits, which is always right."""
+    return "".join(f"(?>{between}{part})" for part in parts[:-1]) + "".join(f"{between}{part}" for part in parts[-1:])

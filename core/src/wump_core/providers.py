@@ -30,6 +30,7 @@ from wump_core.errors import (
     Unavailable,
 )
 from wump_core.hookspecs import CAPABILITIES, ENTRY_POINT_GROUP, PROJECT_NAME, Context, DataProvider, ProviderInfo
+from wump_core.probe import probe_imports
 from wump_core.purl import Purl
 from wump_core.records import (
     DependencyRecord,
@@ -77,6 +78,7 @@ class Provider:
     base_url_origin: str
     capabilities: frozenset[str]
     hooks: Any
+    module: str
     lacking: Mapping[str, str] = field(default_factory=dict)
 
     async def fetch_package(self, context: Context, purl: Purl) -> PackageRecord:
@@ -194,6 +196,17 @@ class Providers:
     active: Sequence[Provider]
     broken: Sequence[BrokenProvider]
 
+    def without(self, reasons: Mapping[str, str]) -> "Providers":
+        """The same, but these, by name, are broken for that reason."""
+        broken = [
+            BrokenProvider(provider.name, provider.distribution, provider.version, reasons[provider.name])
+            for provider in self.active
+            if provider.name in reasons
+        ]
+        return Providers(
+            [provider for provider in self.active if provider.name not in reasons], [*self.broken, *broken]
+        )
+
     def choose(self, capability: str, ecosystem: str) -> list[Provider]:
         """Who can do this for that ecosystem: its registry of record first, then in the operator's order."""
         able = [
@@ -281,17 +294,24 @@ class Providers:
         return rows
 
 
-def load_providers(wanted: Sequence[str] = ()) -> Providers:
+def load_providers(wanted: Sequence[str] = (), *, probed: bool = False) -> Providers:
     """Load the wanted providers in their order, or all that are installed, by name.
 
     Entry points are walked one by one, since pluggy's own loader stops at the first bad plugin.
+
+    Args:
+        wanted: Names of entry points; a name that isn't installed is broken.
+        probed: Import the plugins in a child process first, so that one that hangs or crashes there is broken too.
+            Costs the start of a Python.
     """
     found: dict[str, list[EntryPoint]] = {}
     for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
         found.setdefault(entry.name, []).append(entry)
     active: list[Provider] = []
     broken: list[BrokenProvider] = []
-    for name in dict.fromkeys(wanted or sorted(found)):
+    names = list(dict.fromkeys(wanted or sorted(found)))
+    unimportable = probe_imports([name for name in names if len(found.get(name, ())) == 1]) if probed else {}
+    for name in names:
         entries = found.get(name, [])
         if not entries:
             known = ", ".join(sorted(found)) or "none"
@@ -302,6 +322,10 @@ def load_providers(wanted: Sequence[str] = ()) -> Providers:
             rivals = ", ".join(sorted(_distribution(item)[0] for item in entries))
             reason = f"several distributions announce it ({rivals}): uninstall all but one"
             broken.append(BrokenProvider(name, *_distribution(entry), reason))
+            continue
+        if name in unimportable:
+            broken.append(BrokenProvider(name, *_distribution(entry), unimportable[name]))
+            log.warning("provider.broken", provider=name, reason=unimportable[name])
             continue
         try:
             active.append(_load(entry))
@@ -334,7 +358,9 @@ def _load(entry: EntryPoint) -> Provider:
         if hook in implemented and getattr(settings, setting, None) in (None, "")
     }
     able = (implemented & set(CAPABILITIES)) - lacking.keys()
-    return Provider(entry.name, distribution, version, info, settings, origin, able, manager.hook, lacking)
+    return Provider(
+        entry.name, distribution, version, info, settings, origin, able, manager.hook, entry.module, lacking
+    )
 
 
 def settings_prefix(name: str) -> str:

@@ -179,13 +179,16 @@ class TokenSettings(ProviderSettings):
     token: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
         max_length=50,
-        description="One token or several, comma-separated. Each has a budget of its own.",
+        description="One token or several, comma-separated or as a JSON list. Each has a budget of its own.",
     )
 
     @field_validator("token", mode="before")
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        parts = re.findall(r'"([^"]*)"', value) if value.lstrip().startswith("[") else value.split(",")
+        return tuple(part.strip() for part in parts if part.strip())
 
     @field_validator("token")
     @classmethod

@@ -107,8 +107,6 @@ def test_an_alias_is_a_dependency_on_the_real_package(written, name, requirement
             for written in (
                 "file:../x",
                 "FILE:x",
-                "link:../x",
-                "portal:./x",
                 "./x",
                 "../x",
                 "/x",
@@ -122,6 +120,8 @@ def test_an_alias_is_a_dependency_on_the_real_package(written, name, requirement
                 "patch:n@npm%3A^1#./n.patch",
             )
         ),
+        ("link", "link:../x"),
+        ("link", "portal:./x"),
         *(
             ("workspace", written)
             for written in ("workspace:*", "workspace:^1.0.0", "workspace:other@*", "catalog:", "catalog:react18")

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from wump_core import InvalidManifest, ManifestRecord
 from wump_provider_npm.dependencies import SCOPE_BY_FIELD
 from wump_provider_npm.lines import find_lines
-from wump_provider_npm.manifests import MAX_MANIFEST_BYTES
+from wump_provider_npm.manifests import FORMATS
+
+MAX_MANIFEST_BYTES = next(one.max_bytes for one in FORMATS if one.name == "package.json")
 
 
 def parse(text: str | bytes) -> ManifestRecord:

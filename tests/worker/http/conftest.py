@@ -46,6 +46,8 @@ def open_way(upstream: HostileUpstream, valkey_url: str) -> Ways:
         *tokens: str,
         limits: RateLimits | None = None,
         credential: str = "bearer",
+        address: str = upstream.address,
+        hosts: tuple[str, ...] = (),
         valkey: str | None = valkey_url,
         engine: Any = None,
         **worker: Any,
@@ -59,7 +61,7 @@ def open_way(upstream: HostileUpstream, valkey_url: str) -> Ways:
             limits=limits,
             credential=credential,
         )
-        settings = TokenSettings(base_url=upstream.address, token=tuple(SecretStr(token) for token in tokens))
+        settings = TokenSettings(base_url=address, hosts=hosts, token=tuple(SecretStr(token) for token in tokens))
         shared = SharedState(SecretStr(valkey) if valkey else None)
         way = Upstream(
             "some",

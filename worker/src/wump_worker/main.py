@@ -22,6 +22,7 @@ from wump_worker.broker import ACTOR, make_broker, note_alive, note_stopped, sto
 from wump_worker.resources import Resources, open_resources
 from wump_worker.scheduler import run_scheduler
 from wump_worker.settings import WorkerSettings
+from wump_worker.watchdog import watch_providers
 
 ALIVE_EVERY_SECONDS = 4.0
 ALIVE_RETRY_SECONDS = 1.0
@@ -41,6 +42,8 @@ async def serve_worker(core: CoreSettings, settings: WorkerSettings) -> None:
     stopping = _stop_on_signals()
     broker = make_broker(core.valkey_url)
     async with open_resources(core, settings) as resources:
+        watchdog = watch_providers(core, resources.providers)
+        watchdog.start()
         worker = _start_fetching(broker, resources, settings.threads)
         log.info("worker.started", threads=settings.threads)
         while not stopping.is_set():
@@ -49,6 +52,7 @@ async def serve_worker(core: CoreSettings, settings: WorkerSettings) -> None:
                 await asyncio.wait_for(stopping.wait(), ALIVE_EVERY_SECONDS if alive else ALIVE_RETRY_SECONDS)
         log.info("worker.stopping")
         await _stop(worker, broker)
+        watchdog.stop()
     broker.close()
     log.info("worker.stopped")
 

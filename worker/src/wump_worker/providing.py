@@ -50,7 +50,7 @@ def show(
         return
     settings = load_settings()
     configure_logging("error", settings.log_format)
-    loaded = load_providers(settings.provider_names)
+    loaded = load_providers(settings.provider_names, probed=True)
     rows = loaded.describe()
     origins = {provider.name: provider.base_url_origin for provider in loaded.active}
     health = asyncio.run(_check_health(loaded, settings.contact)) if check else {}

@@ -1,6 +1,6 @@
 """What jobs are given: the database, the providers, and a way to each one's upstream."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from wump_core.hookspecs import Context
 from wump_core.providers import Provider, Providers, load_providers
 from wump_core.settings import CoreSettings
 from wump_core.store import make_engine
-from wump_core.store.providers import save_providers
+from wump_core.store.providers import list_blocking_providers, save_providers
 
 from wump_worker.http.client import Upstream
 from wump_worker.http.shared import SharedState
@@ -53,7 +53,11 @@ async def open_resources(core: CoreSettings, worker: WorkerSettings) -> AsyncGen
     if core.database_url is None:
         raise ConfigurationError("WUMP_DATABASE_URL is not set")
     engine = make_engine(core.database_url, application_name="wump-worker", pool_size=worker.threads + 2)
-    providers = load_providers(core.provider_names)
+    try:
+        providers = await _load_providers(engine, core.provider_names)
+    except BaseException:
+        await engine.dispose()
+        raise
     shared = SharedState(core.valkey_url)
     upstreams = {
         provider.name: Upstream(
@@ -69,15 +73,25 @@ async def open_resources(core: CoreSettings, worker: WorkerSettings) -> AsyncGen
         for provider in providers.active
     }
     try:
-        try:
-            async with engine.begin() as connection:
-                await save_providers(connection, providers.describe())
-        except (OSError, TimeoutError, SQLAlchemyError) as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-            raise ServerUnavailable(f"the database can't be reached ({reason}): see WUMP_DATABASE_URL") from None
         yield Resources(engine, providers, upstreams, worker.job_deadline_seconds)
     finally:
         for upstream in upstreams.values():
             await upstream.aclose()
         await shared.aclose()
         await engine.dispose()
+
+
+async def _load_providers(engine: AsyncEngine, names: Sequence[str]) -> Providers:
+    """Load them but for those that lately blocked a worker, and tell the database which."""
+    providers = load_providers(names, probed=True)
+    versions = {provider.name: provider.version for provider in providers.active}
+    try:
+        async with engine.begin() as connection:
+            blocking = await list_blocking_providers(connection)
+            reasons = {name: reason for name, version, reason in blocking if versions.get(name) == version}
+            providers = providers.without(reasons)
+            await save_providers(connection, providers.describe())
+    except (OSError, TimeoutError, SQLAlchemyError) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise ServerUnavailable(f"the database can't be reached ({reason}): see WUMP_DATABASE_URL") from None
+    return providers

@@ -16,6 +16,8 @@ from wump_core.store.dependencies import all_derived_dependencies
 from wump_core.store.dependents import all_derived_answers
 
 MAX_FAULTS = 100
+# Whole tables are sorted and hashed here, several at once: more memory than a page needs, less than a server has.
+_SORT_IN_MEMORY = "SET LOCAL work_mem = '128MB'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ async def list_faults(connection: AsyncConnection) -> list[Fault]:
     """
     await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
     await connection.execute(text("SET LOCAL statement_timeout = 0"))
+    await connection.execute(text(_SORT_IN_MEMORY))
     faults = []
     for table, key, statement in _CHECKS:
         for row in await connection.execute(text(f"{statement} LIMIT {MAX_FAULTS}")):
@@ -50,6 +53,7 @@ async def rebuild(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
         await connection.execute(text("SET LOCAL maintenance_work_mem = '256MB'"))
+        await connection.execute(text(_SORT_IN_MEMORY))
         # Statements too: whoever has added one but not yet derived from it must finish first.
         await connection.execute(
             text(

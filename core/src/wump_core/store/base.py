@@ -31,10 +31,16 @@ def public_id_column() -> Column[Any]:
     return Column("public_id", Uuid, nullable=False, server_default=text("uuidv7()"), unique=True)
 
 
-def time_column(name: str, *, nullable: bool = True, default_now: bool = False) -> Column[Any]:
+def time_column(
+    name: str, *, nullable: bool = True, default_now: bool = False, comment: str | None = None
+) -> Column[Any]:
     """A moment, with its zone."""
     return Column(
-        name, DateTime(timezone=True), nullable=nullable, server_default=text("now()") if default_now else None
+        name,
+        DateTime(timezone=True),
+        nullable=nullable,
+        server_default=text("now()") if default_now else None,
+        comment=comment,
     )
 
 

@@ -147,6 +147,7 @@ def derived_answers(answers: str) -> str:
         answers,
         f"CROSS JOIN LATERAL (SELECT {_COUNTED} AND d.package_id = answer.package_id"
         " AND d.organization_id = answer.organization_id) counted",
+        "s.package_id = d.package_id AND s.id = d.statement_id",
     )
 
 
@@ -157,10 +158,12 @@ def all_derived_answers() -> str:
         f"LEFT JOIN (SELECT d.package_id, d.organization_id, {_COUNTED} AND d.organization_id IS NOT NULL"
         " GROUP BY d.package_id, d.organization_id) counted"
         " ON counted.package_id = answer.package_id AND counted.organization_id = answer.organization_id",
+        # Not by the package too: the planner would multiply both chances, expect few rows, and join by nested loops.
+        "s.id = d.statement_id",
     )
 
 
-def _with_evidence(answers: str, counted: str) -> str:
+def _with_evidence(answers: str, counted: str, proof: str) -> str:
     counts = ", ".join(f"coalesce(counted.{name}, 0) AS {name}" for name in _COUNTS)
     return f"""
     SELECT answer.package_id, answer.organization_id, o.public_id AS organization_public_id, o.host, o.login, o.kind,
@@ -172,7 +175,7 @@ def _with_evidence(answers: str, counted: str) -> str:
       JOIN organizations o ON o.id = answer.organization_id
       {counted}
       LEFT JOIN (dependencies d JOIN repositories r ON r.id = d.repository_id
-                 JOIN statements s ON s.package_id = d.package_id AND s.id = d.statement_id
+                 JOIN statements s ON {proof}
                  JOIN sources so ON so.id = s.source_id
                  JOIN packages x ON x.id = so.package_id)
         ON d.package_id = answer.package_id AND d.repository_id = counted.strongest"""

@@ -25,6 +25,7 @@ providers = Table(
     Column("attribution", Text),
     Column("terms", Text),
     time_column("seen_at", nullable=False, default_now=True),
+    time_column("blocked_at", comment="When it last blocked a worker; such a version is left out for an hour."),
 )
 
 provider_subjects = Table(
@@ -61,6 +62,25 @@ async def save_providers(connection: AsyncConnection, rows: Sequence[Mapping[str
             ),
             dict(row),
         )
+
+
+async def save_blocking_provider(connection: AsyncConnection, name: str, reason: str) -> None:
+    """Note that a provider blocked a worker."""
+    await connection.execute(
+        text("UPDATE providers SET state = 'broken', reason = :reason, blocked_at = now() WHERE name = :name"),
+        {"name": name, "reason": reason},
+    )
+
+
+async def list_blocking_providers(connection: AsyncConnection) -> list[tuple[str, str, str]]:
+    """(name, version, reason) of those that blocked a worker within the last hour."""
+    rows = await connection.execute(
+        text(
+            "SELECT name, coalesce(version, ''), coalesce(reason, '') FROM providers"
+            " WHERE blocked_at > now() - interval '1 hour' AND state = 'broken'"
+        )
+    )
+    return [(name, version, reason) for name, version, reason in rows]
 
 
 async def list_providers(connection: AsyncConnection) -> list[Mapping[str, Any]]:

@@ -43,7 +43,11 @@ def run(task: Mapping[str, Any]) -> list[str]:
     faults = [json.loads(line.removeprefix("bad ")) for line in lines if line.startswith("bad ")]
     if "done" not in lines:
         killed = child.returncode == -getattr(signal, "SIGVTALRM", 0)
-        reason = f"took more than {task.get('seconds', CPU_SECONDS)} seconds" if killed else f"ended the process ({child.returncode})"
+        reason = (
+            f"took more than {task.get('seconds', CPU_SECONDS)} seconds"
+            if killed
+            else f"ended the process ({child.returncode})"
+        )
         faults.append(f"{_last(lines)}: {reason}{'' if killed else ': ' + child.stderr.strip()[-500:]}")
     return faults
 

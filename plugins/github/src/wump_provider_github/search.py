@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from wump_core import (
     Context,
     Diagnostic,
@@ -33,6 +33,7 @@ PAGE_SIZE = 100
 MAX_RESULTS = 1_000
 FIRST_CREATED = 1_167_609_600
 """2007-01-01, before the first repository, in epoch seconds."""
+_LAST_CREATED = 2**33
 MAX_SHOWN = 150
 """As many ids as a cursor holds."""
 _LAST_PAGE = MAX_RESULTS // PAGE_SIZE
@@ -50,11 +51,19 @@ class Walk(BaseModel):
     low: int = Field(default=0, ge=0, alias="l")
     high: int | None = Field(default=None, ge=0, alias="h")
     tied: bool = Field(default=False, alias="t")
-    since: int | None = Field(default=None, ge=0, le=2**40, alias="s")
-    until: int | None = Field(default=None, ge=0, le=2**40, alias="u")
+    since: int | None = Field(default=None, ge=FIRST_CREATED, le=_LAST_CREATED, alias="s")
+    until: int | None = Field(default=None, ge=FIRST_CREATED, le=_LAST_CREATED, alias="u")
     page: int = Field(default=1, ge=1, le=_LAST_PAGE, alias="p")
     shown: tuple[int, ...] = Field(default=(), max_length=MAX_SHOWN, alias="x")
     total: int | None = Field(default=None, ge=0, alias="n")
+
+    @model_validator(mode="after")
+    def _is_a_place(self) -> Self:
+        if self.tied and self.high is None:
+            raise ValueError("equals need their number of stars")
+        if self.since is not None and self.until is not None and self.since > self.until:
+            raise ValueError("the time must not end before it begins")
+        return self
 
     def make_cursor(self) -> str:
         """The walk as text."""
@@ -207,7 +216,7 @@ def _leave_slice(walk: Walk, now: int) -> Walk | None:
         width = walk.until - (walk.since if walk.since is not None else FIRST_CREATED)
         since = walk.until + 1
         until = since + 2 * width + 1
-        return walk.step(page=1, since=since, until=until if until < now else None)
+        return walk.step(page=1, since=since, until=until if until < min(now, _LAST_CREATED) else None)
     high = (walk.high or 0) - 1
     return Walk(l=walk.low, h=high, n=walk.total) if high >= walk.low else None
 

@@ -24,12 +24,12 @@ from wump_provider_npm.parse import parse_package, reject_unpublished
 
 @hookimpl
 def describe_provider() -> ProviderInfo:
-    """Describe npm: a registry, and the format `package.json`."""
+    """Describe npm: a registry, and the formats of manifests and lockfiles."""
     return ProviderInfo(
         title="npm",
         provider_type="registry",
         ecosystems=("npm",),
-        manifests=("package.json",),
+        manifests=manifests.GLOBS,
         rate_limit="Not published; the registry answers 429 to clients that ask too fast.",
         licence="None stated: npm puts no open licence on registry metadata. Each package has a licence of its own.",
         attribution="npm registry",
@@ -51,8 +51,8 @@ async def fetch_package(context: Context, purl: Purl) -> PackageRecord:
 
 @hookimpl
 def parse_manifest(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
-    """Read a `package.json`. It is complete by itself: the siblings aren't looked at."""
-    return manifests.parse_manifest(path, content)
+    """Read a manifest or lockfile: `manifests.FORMATS` lists them."""
+    return manifests.parse_manifest(path, content, siblings)
 
 
 @hookimpl

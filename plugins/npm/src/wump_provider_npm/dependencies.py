@@ -77,6 +77,8 @@ def _parse_map(
     if len(entries) > MAX_DEPENDENCIES:
         diagnostics.add(field, f"only the first {MAX_DEPENDENCIES} entries were read", lines.get((field,)))
     for key, written in islice(entries.items(), MAX_DEPENDENCIES):
+        if key.startswith("//"):  # how people write comments
+            continue
         record = _parse_entry(field, key, written, package, diagnostics, lines.get((field, key)))
         if record is not None:
             yield record

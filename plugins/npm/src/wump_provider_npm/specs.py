@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from wump_core import DependencySource, InvalidPurl, make_purl
 
 _SOURCE_BY_PROTOCOL: dict[str, DependencySource] = {
-    **dict.fromkeys(("file", "link", "portal", "patch"), "path"),
+    **dict.fromkeys(("file", "patch"), "path"),
+    **dict.fromkeys(("link", "portal"), "link"),
     **dict.fromkeys(("workspace", "catalog"), "workspace"),
     **dict.fromkeys(("github", "gitlab", "bitbucket", "gist", "sourcehut"), "git"),
     **dict.fromkeys(("git", "ssh", "git+ssh", "git+https", "git+http", "git+file", "git+rsync"), "git"),

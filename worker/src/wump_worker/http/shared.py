@@ -9,12 +9,14 @@ from typing import Any
 
 import structlog
 from pydantic import SecretStr
-from valkey.asyncio import Valkey
+from valkey.asyncio import BlockingConnectionPool, Valkey
 from valkey.commands.core import AsyncScript
 from valkey.exceptions import ValkeyError
 
-_TRY_AGAIN_SECONDS = 2.0
-_TIMEOUT_SECONDS = 0.5
+_FIRST_AWAY_SECONDS = 2.0
+_LONGEST_AWAY_SECONDS = 30.0
+_TIMEOUT_SECONDS = 2.0
+_CONNECTIONS = 8
 log = structlog.get_logger("wump.http")
 
 
@@ -25,13 +27,17 @@ class SharedState:
         """Without a URL nothing is shared, and local rules hold always."""
         self._client: Valkey | None = None
         if valkey_url is not None:
-            self._client = Valkey.from_url(
+            pool = BlockingConnectionPool.from_url(
                 valkey_url.get_secret_value(),
+                max_connections=_CONNECTIONS,
+                timeout=_TIMEOUT_SECONDS,
                 socket_timeout=_TIMEOUT_SECONDS,
                 socket_connect_timeout=_TIMEOUT_SECONDS,
             )
+            self._client = Valkey.from_pool(pool)
         self._scripts: dict[str, AsyncScript] = {}
         self._away_until = 0.0
+        self._away_for = _FIRST_AWAY_SECONDS
 
     async def run(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> list[bytes] | None:
         """The script's answer, or null while Valkey is away."""
@@ -42,12 +48,12 @@ class SharedState:
         try:
             answer = await self._scripts[script](keys=keys, args=args)
         except (ValkeyError, OSError) as error:
-            self._away_until = time.monotonic() + _TRY_AGAIN_SECONDS
-            log.warning(
-                "valkey.outage", error=type(error).__name__, effect="each worker keeps to a tenth of the limits"
-            )
+            if time.monotonic() >= self._away_until:  # else another call has noticed it already
+                self._away_until = time.monotonic() + self._away_for
+                self._away_for = min(self._away_for * 2, _LONGEST_AWAY_SECONDS)
+                log.warning("valkey.outage", error=type(error).__name__, effect="local rules hold")
             return None
-        self._away_until = 0.0
+        self._away_for = _FIRST_AWAY_SECONDS
         return answer
 
     async def aclose(self) -> None:

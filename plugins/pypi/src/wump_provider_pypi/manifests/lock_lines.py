@@ -22,7 +22,7 @@ def find_table_lines(text: str, key: str, tables: Sequence[Any]) -> list[int | N
         return [None] * len(tables)
     lines: list[int | None] = []
     line, counted = 1, 0
-    for start, end, table in zip(starts, [*starts[1:], len(text)], tables, strict=True):
+    for start, end, table in zip(starts, (*starts, len(text))[1:], tables, strict=True):
         name = _TOML_NAME.search(text, start, end)
         if name is None or not isinstance(table, dict) or name[1] != table.get("name"):
             lines.append(None)

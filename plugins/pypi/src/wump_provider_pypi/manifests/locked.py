@@ -57,6 +57,11 @@ class Beside(NamedTuple):
             roots.setdefault(strongest(entry.scope for entry in entries), []).append(name)
         return reach(roots, needs)
 
+    def groups_of(self, name: str) -> tuple[str, ...]:
+        """The extras and groups in which it names the package."""
+        entries = (self.declared or {}).get(canonicalize_name(name), ())
+        return tuple(dict.fromkeys(group for entry in entries for group in entry.groups))
+
     def requirement_of(self, name: str) -> str | None:
         """The range that it writes, where it writes a single one."""
         entries = (self.declared or {}).get(canonicalize_name(name), ())

@@ -53,7 +53,7 @@ def parse_pdm_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> 
             name=package["name"],
             version=version,
             scope=_scope(groups, scopes.get(name)),
-            groups=tuple(group for group in groups if group != "default"),
+            groups=tuple(group for group in groups or beside.groups_of(name) if group != "default"),
             direct=beside.asks_for(name) if beside.declared is not None else name not in required,
             marker=text_of(package.get("marker")),
             requirement=beside.requirement_of(name),

@@ -1,7 +1,8 @@
 """poetry.lock, of Poetry 1 and 2.
 
 Source: Poetry's manual and the versions of its lock format: there is `category` until Poetry 1.4, nothing of the kind
-until 1.8, and `groups` from 2.0 on. Where the file doesn't say what a package is for, the pyproject.toml beside it does.
+until 1.8, and `groups` from 2.0 on. Where the file doesn't say what a package is for, the pyproject.toml beside it
+does.
 """
 
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ def parse_poetry_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) 
     findings = Findings()
     beside = read_beside(path, siblings, findings, "pyproject.toml", parse_pyproject)
     packages = packages_of(findings, document.get("package"), "package")
-    needs = {canonicalize_name(package["name"]): _requires(package) for _, package in packages}
+    needs: dict[str, list[str]] = {canonicalize_name(package["name"]): _requires(package) for _, package in packages}
     required = {name for names in needs.values() for name in names}
     scopes = beside.scopes(needs)
     extras = _extras(document)
@@ -50,7 +51,7 @@ def parse_poetry_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) 
             name=package["name"],
             version=text_of(package.get("version")),
             scope=scope,
-            groups=(*(group for group in groups if group != "main"), *extras.get(name, ())),
+            groups=(*(group for group in groups or beside.groups_of(name) if group != "main"), *extras.get(name, ())),
             direct=beside.asks_for(name) if beside.declared is not None else name not in required,
             optional=optional,
             marker=text_of(package.get("markers")),

@@ -1,0 +1,85 @@
+"""JSON as package managers write it, with or without comments, and where its keys stand."""
+
+import re
+from typing import Any
+
+import msgspec
+from wump_core import InvalidManifest, decode_text
+
+MAX_COLLECTIONS = 500_000
+MAX_COMMAS = 1_500_000
+"""Far above what the largest lockfiles hold, and few enough to fit into memory whatever they are."""
+
+# A text comes first, so that nothing inside one is taken for a comment.
+_COMMENT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_TRAILING_COMMA = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|,(?=\s*[}\]])', re.DOTALL)
+_NOT_A_LINE_FEED = re.compile(r"[^\n]")
+
+
+def read_json(content: bytes) -> bytes:
+    """The text in UTF-8, without a byte order mark and with plain line feeds.
+
+    Raises:
+        InvalidManifest: It is no UTF-8, or has more values than any manifest or lockfile.
+    """
+    decode_text(content)
+    if content.count(b"{") + content.count(b"[") > MAX_COLLECTIONS or content.count(b",") > MAX_COMMAS:
+        raise InvalidManifest(f"more than {MAX_COLLECTIONS:,} objects and arrays or {MAX_COMMAS:,} values")
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in content else content
+
+
+def read_jsonc(content: bytes) -> bytes:
+    """The same for JSON with comments and trailing commas, which become blanks: every line stays where it is."""
+    text = read_json(content).decode()
+    if "//" in text or "/*" in text:
+        text = _COMMENT.sub(_blank, text)
+    return _TRAILING_COMMA.sub(_blank, text).encode()
+
+
+def decode_json(text: bytes, shape: Any = dict[str, Any]) -> Any:
+    """Decode what `read_json` or `read_jsonc` gave.
+
+    Raises:
+        InvalidManifest: It is no JSON, of another shape, or nested too deeply.
+    """
+    try:
+        return msgspec.json.decode(text, type=shape)
+    except msgspec.ValidationError as error:
+        raise InvalidManifest(f"not as expected: {str(error)[:200]}") from None
+    except msgspec.DecodeError as error:
+        raise InvalidManifest(f"not JSON: {str(error)[:200]}") from None
+    except RecursionError:
+        raise InvalidManifest("nested too deeply") from None
+
+
+def _blank(found: re.Match[str]) -> str:
+    return found[0] if found[0][0] == '"' else _NOT_A_LINE_FEED.sub(" ", found[0])
+
+
+class KeyFinder:
+    """Finds the lines of the keys of an object, asked for in the order in which they stand in the text.
+
+    It searches the text as bytes, forward only, for keys written as the first one is: fast enough for the
+    largest lockfiles. A key that is written in another way is not found, which leaves its line open.
+    """
+
+    def __init__(self, text: bytes, field: str) -> None:
+        """`field` is the key of the outermost object under which the keys stand; their values are collections."""
+        self._text = text
+        self._at = max(text.find(b'"%s"' % field.encode()), 0)
+        self._counted_to = 0
+        self._line = 1
+        style = re.compile(rb'"%s"\s*:\s*\{\s*"(?:[^"\\]|\\.)*"(\s*:\s*[{\[])' % re.escape(field.encode())).match(
+            text, self._at
+        )
+        self._end = style[1] if style else b": {"
+
+    def find(self, key: str) -> int | None:
+        """The line of the next such key, from 1; null if there is none."""
+        place = self._text.find(b'"%s"%s' % (key.encode(), self._end), self._at)
+        if place < 0:
+            return None
+        self._line += self._text.count(b"\n", self._counted_to, place)
+        self._at = self._counted_to = place
+        return self._line

@@ -1,0 +1,58 @@
+"""Inline script metadata: requirements in the comments of a Python file.
+
+Source: the inline script metadata specification (PEP 723). The block is TOML behind `# `.
+"""
+
+from collections.abc import Mapping
+
+from wump_core import InvalidManifest, ManifestRecord, decode_text
+
+from wump_provider_pypi.manifests.document import Document, field_of
+from wump_provider_pypi.manifests.tools import add_tools, uv_sources
+from wump_provider_pypi.requirements import Place
+
+FORMAT = "script metadata"
+MARKER = b"# /// script"
+
+
+def parse_script(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
+    """Read the metadata of one script.
+
+    Raises:
+        InvalidManifest: It is no UTF-8, holds no block or several, or the block is no TOML.
+    """
+    document = Document(_extract(decode_text(content)).encode())
+    document.sources = uv_sources(document)
+    for entry_path, entry in document.entries("dependencies"):
+        document.add_requirement(entry_path, entry, Place(field=field_of(entry_path)))
+    add_tools(document)
+    return document.findings.finish(path, FORMAT)
+
+
+def _extract(text: str) -> str:
+    """The block, with an empty line for each line before it, so that lines stay where they are.
+
+    A block ends at the last `# ///` of its comments; one without an end is none.
+    """
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    found = ""
+    for start in (number for number, line in enumerate(lines) if line == MARKER.decode()):
+        ends = [number for number in _comments_after(lines, start) if lines[number] == "# ///"]
+        if not ends:
+            continue
+        if found:
+            raise InvalidManifest("it holds more than one block `# /// script`")
+        block = (line.removeprefix("#").removeprefix(" ") for line in lines[start + 1 : ends[-1]])
+        found = "\n" * (start + 1) + "\n".join(block)
+    if not found:
+        raise InvalidManifest("it holds no block `# /// script` that ends with `# ///`")
+    return found
+
+
+def _comments_after(lines: list[str], start: int) -> list[int]:
+    numbers = []
+    for number in range(start + 1, len(lines)):
+        if lines[number] != "#" and not lines[number].startswith("# "):
+            break
+        numbers.append(number)
+    return numbers

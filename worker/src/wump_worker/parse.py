@@ -1,0 +1,119 @@
+"""The command `parse`: reads manifests of this machine, without any server."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from wump_core.cli import EXIT_NO
+from wump_core.errors import ConfigurationError
+from wump_core.noise import mark_path
+from wump_core.providers import load_providers
+from wump_core.settings import load_settings
+from wump_core.telemetry import configure_logging
+
+from wump_worker.parsing.reading import list_candidates, read_all
+from wump_worker.parsing.report import Document, make_bill
+
+app = typer.Typer()
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Format(StrEnum):
+    """What to print."""
+
+    table = "table"
+    json = "json"
+    ndjson = "ndjson"
+    cyclonedx = "cyclonedx"
+
+
+@app.command(epilog="Example: `wump parse . --format json`")
+def parse(
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders that are walked.", metavar="PATH...")],
+    output: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.table,
+) -> None:
+    """Read manifests and lockfiles: what they need, and the line that says so. Needs no server and no network.
+
+    Exit code 1: a file was refused.
+    """
+    settings = load_settings()
+    configure_logging("error", settings.log_format)
+    for path in paths:
+        if not os.path.lexists(path):
+            raise ConfigurationError(f"{path}: there is no such file or folder")
+    providers = load_providers(settings.provider_names)
+    for broken in providers.broken:
+        err.print(f"wump: {broken.name} is broken, its formats are not read: {broken.reason}", markup=False)
+    refused: list[Document] = []
+    documents = _note_refused(read_all(list_candidates(paths, providers.active)), refused)
+    try:
+        _print(documents, output)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if refused:
+        raise typer.Exit(EXIT_NO)
+
+
+def _note_refused(documents: Iterable[Document], refused: list[Document]) -> Iterator[Document]:
+    for document in documents:
+        if document["status"] == "refused":
+            refused.append(document)
+        yield document
+
+
+def _print(documents: Iterator[Document], output: Format) -> None:
+    if output is Format.table:
+        _print_table(documents)
+    elif output is Format.cyclonedx:
+        sys.stdout.write(_dump(make_bill(documents)) + "\n")
+    elif output is Format.ndjson:
+        for document in documents:
+            sys.stdout.write(_dump(document) + "\n")
+    else:
+        separator = "[\n"
+        for document in documents:
+            sys.stdout.write(separator + _dump(document))
+            separator = ",\n"
+        sys.stdout.write("\n]\n" if separator == ",\n" else "[]\n")
+
+
+def _dump(document: Any) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _print_table(documents: Iterator[Document]) -> None:
+    """A row per dependency; what could not be read goes to standard error."""
+    table = Table("place", "package", "requirement", "version", "scope", "mark", box=None, pad_edge=False)
+    files = 0
+    for document in documents:
+        files += 1
+        mark = mark_path(document["path"]) or ""
+        for item in document["dependencies"]:
+            table.add_row(*(escape(cell) for cell in (*_cells(document["path"], item), mark)))
+        for item in document["diagnostics"]:
+            refused = "refused: " if document["status"] == "refused" else ""
+            err.print(f"{_place(document['path'], item)}: {refused}{item['message']}", markup=False)
+    if table.row_count:
+        Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    err.print(f"wump: {files:,} files, {table.row_count:,} dependencies", markup=False)
+
+
+def _cells(path: str, item: Document) -> tuple[str, ...]:
+    name = item["purl"] or f"{item['name']} ({item['source']})"
+    scope = item["scope"] if item["direct"] else f"{item['scope']}, transitive"
+    return _place(path, item), name, item["requirement"] or "", item["resolved_version"] or "", scope
+
+
+def _place(path: str, item: Document) -> str:
+    return f"{path}:{item['line']}" if item["line"] else path
