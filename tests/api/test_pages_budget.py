@@ -1,5 +1,6 @@
 """A page of the most popular package costs what one of the least popular costs, counted in buffers."""
 
+import itertools
 import json
 from typing import Any
 
@@ -7,7 +8,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 from wump_core.settings import CoreSettings
-from wump_core.store import answers, dependencies, make_engine
+from wump_core.store import answers, dependencies, dependents, make_engine
 from wump_core.store.audit import rebuild
 
 HOT, SMALL = 10_000, 60
@@ -71,6 +72,10 @@ async def test_popularity_does_not_show_in_the_cost_of_a_page(settings: CoreSett
     assert hot <= small * 1.2 + 8
     for sort in answers.SORTS:
         await _compare(connection, sort, keys)
+    await _make_a_scope_rare(connection, keys)
+    for filters, sorts in answers.PAGES.items():
+        for sort in sorts:
+            await _check_pair(connection, sort, filters, keys["hot"])
     await connection.close()
 
 
@@ -97,6 +102,40 @@ async def _compare(connection: Any, sort: str, keys: dict[str, int]) -> None:
 
     for hot, small in zip(cost["hot"], cost["small"], strict=True):
         assert hot <= small * 1.2 + 8 + (0 if sort == "repositories" else LIMIT), (sort, cost)
+
+
+async def _make_a_scope_rare(connection: Any, keys: dict[str, int]) -> None:
+    """A scope that the last few organizations of the hot package use, and all of another package, which is what the
+    planner's statistics tell of."""
+    columns = ", ".join(column.name for column in dependents.package_organizations.c if column.name != "package_id")
+    await connection.execute(
+        f"INSERT INTO package_organizations (package_id, {columns}) SELECT $1, {columns} FROM package_organizations"
+        " WHERE package_id = $2",
+        keys["d1"],
+        keys["hot"],
+    )
+    last = "SELECT organization_id FROM package_organizations WHERE package_id = $2 ORDER BY stars NULLS FIRST LIMIT 70"
+    await connection.execute(
+        "UPDATE package_organizations SET test_repositories = 1 WHERE package_id = $1"
+        f" OR package_id = $2 AND organization_id IN ({last})",
+        keys["d1"],
+        keys["hot"],
+    )
+    await connection.execute("VACUUM (ANALYZE) package_organizations")
+
+
+async def _check_pair(connection: Any, sort: str, filters: tuple[str, ...], package: int) -> None:
+    """A page costs a page, planned for its values or for any."""
+    scope = "test" if "scope" in filters else None
+    minima = (2, 1_000) if "min_repositories" in filters else (1,)
+    statement = answers.page_statement(sort, scope, after=False)
+    await connection.execute(f"PREPARE page (bigint, integer, bigint) AS {statement}")
+    for mode, minimum in itertools.product(("force_custom_plan", "force_generic_plan"), minima):
+        await connection.execute(f"SET plan_cache_mode = {mode}")
+        touched, plan = await buffers(connection, f"EXECUTE page ({package}, {minimum}, {LIMIT})")
+        # A row that isn't in the index is looked up in the table, which is two pages at the most.
+        assert touched <= 2 * LIMIT + 20, (sort, filters, mode, touched, plan)
+    await connection.execute("DEALLOCATE page")
 
 
 @pytest.mark.parametrize("sort", list(answers.SORTS))

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (DOCS / "performance.md").write_text(make_page(*read_documents()), "utf-8")
         return 0
     size = SIZES[options.size]
-    names = options.only or [name for name in MEASUREMENTS if size.smaller or name not in LARGE_ONLY]
+    names = options.only or [name for name in MEASUREMENTS if options.size == "large" or name not in LARGE_ONLY]
     with _folder(options.keep) as folder, embedded_servers(folder / "data") as servers:
         asyncio.run(measure_all(servers, size, options.seed, names, options.json))
     return 0
@@ -88,8 +88,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def read_documents() -> list[dict[str, Any]]:
-    """What the runs behind the page of the docs found: the small one, and the large one."""
-    return [json.loads((DOCS / name).read_text("utf-8")) for name in ("performance.json", "performance-large.json")]
+    """What the runs behind the page of the docs found: the small one, and the large one if there was one."""
+    files = [DOCS / name for name in ("performance.json", "performance-large.json")]
+    return [json.loads(file.read_text("utf-8")) for file in files if file.exists()]
 
 
 async def measure_all(servers: Servers, size: Size, seed: int, only: Sequence[str], file: Path | None) -> None:

@@ -27,14 +27,14 @@ class Size:
     serve_seconds: float
     saved_packages: int  # in a round of writing
     copies: int  # of all statements, as a baseline: before the first load and, if more than one, after it
-    smaller: str | None = None  # size of the graph that this one is compared with
+    smaller: str | None = None  # size of the graph that this one is compared with, in `growth`
     verify: bool = True
 
 
 SIZES = {
     size.name: size
     for size in (
-        Size("tiny", 1_000, 2_000, 1_000, 18, 2, 20, 20, 0.3, 16, 2),
+        Size("tiny", 1_000, 2_000, 1_000, 18, 2, 20, 20, 0.3, 16, 2, "tiny"),
         Size("small", 100_000, 200_000, 120_000, 17, 10, 40, 1_000, 5.0, 400, 2),
         Size("large", 1_000_000, 2_000_000, 300_000, 16, 10, 40, 1_000, 10.0, 1_000, 1, "small", verify=False),
     )

@@ -1,8 +1,8 @@
 """A small load generator, for a process of its own: keep-alive HTTP/1.1 on asyncio streams, one request at a time
 on each connection.
 
-Its limits: it knows `content-length` only, doesn't decode bodies, and waits for an answer before it asks again, so it
-measures what a server does and not how it queues. It shares the machine's cores with what it measures.
+Its limits: it doesn't decode bodies, and waits for an answer before it asks again, so it measures what a server does
+and not how it queues. It shares the machine's cores with what it measures.
 """
 
 import asyncio
@@ -29,10 +29,24 @@ async def ask(port: int, path: str, end: float, latencies: list[float]) -> int:
         head = (await reader.readuntil(_END_OF_HEAD)).lower()
         if not head.startswith(b"http/1.1 200 "):
             raise RuntimeError(head.decode("latin-1"))
-        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-        await reader.readexactly(length)
+        length = await _read_body(reader, head)
         latencies.append(time.perf_counter() - started)
     writer.close()
+    return length
+
+
+async def _read_body(reader: asyncio.StreamReader, head: bytes) -> int:
+    """Read to the end of a body; returns its bytes."""
+    _, found, rest = head.partition(b"content-length:")
+    if found:
+        length = int(rest.partition(b"\r\n")[0])
+        await reader.readexactly(length)
+        return length
+    length = 0
+    while size := int(await reader.readline(), 16):
+        await reader.readexactly(size + 2)
+        length += size
+    await reader.readline()
     return length
 
 

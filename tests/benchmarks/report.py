@@ -10,12 +10,14 @@ What wump costs, measured against baselines in the same run. Made by
 
 ```sh
 uv run python tests/benchmarks/run.py --json docs/performance.json
+uv run python tests/benchmarks/run.py --size large --keep FOLDER --json docs/performance-large.json \\
+    --only first_load popularity depth filters grouping growth partitions partitioned_load
 uv run python tests/benchmarks/run.py --docs
 ```
 
 The first starts servers of its own in a temporary folder, migrates, makes a graph from a seed, and removes all of it
-at the end; the second makes this page. No test asserts a time: read ratios, which carry from machine to machine,
-before rates, which don't.
+at the end. The second does so at the large size, and keeps the graph for another run. The third makes this page. No
+test asserts a time: read ratios, which carry from machine to machine, before rates, which don't.
 """
 _SIZES = """## Sizes
 
@@ -23,11 +25,12 @@ _SIZES = """## Sizes
 |---|---|---|---|---|---|
 | `tiny` | 1,000 | 2,000 | 1,000 | 30 thousand | the smoke test among the tests |
 | `small` | 100,000 | 200,000 | 120,000 | 3 million | the default |
-| `large` | 1,000,000 | 2,000,000 | 300,000 | 30 million | about 40 GB of disk and hours |
+| `large` | 1,000,000 | 2,000,000 | 300,000 | 30 million | about 60 GB of disk and hours |
 
 Each repository publishes one package, which states what it needs. Popularity is Zipf's, and about half of all
 repositories use the hottest package. The embedded servers run as they do for anyone: durable, with their defaults.
-`--only NAME …` runs some of the measurements, `--seed` makes another graph.
+`--only NAME …` runs some of the measurements, `--seed` makes another graph, `--keep FOLDER` keeps it and goes on with
+the one that is there.
 """
 # What profiles of these measurements show. Left out where every bar is met.
 _REASONS: Mapping[str, str] = {
@@ -56,20 +59,26 @@ def print_measurement(found: Mapping[str, Any], seconds: float) -> None:
         print(f"  ({note})", flush=True)
 
 
-def make_page(document: Mapping[str, Any]) -> str:
-    """The page of the docs."""
-    parts = [_HEAD, _summary(document), _machine(document), _SIZES]
-    parts += [_section(found) for found in document["measurements"].values()]
+def make_page(*documents: Mapping[str, Any]) -> str:
+    """The page of the docs, from one run or several."""
+    parts = [_HEAD, _summary(documents), "## What was measured on what\n", *map(_machine, documents), _SIZES]
+    for document in documents:
+        parts += [_section(found, document["size"]) for found in document["measurements"].values()]
     return "\n".join(parts)
 
 
-def _summary(document: Mapping[str, Any]) -> str:
+def _summary(documents: Sequence[Mapping[str, Any]]) -> str:
     rows = [
-        (f"[{found['name']}](#{_anchor(found['title'])}): {bar['label']}", *_bar_cells(bar))
+        (
+            document["size"],
+            f"[{found['name']}](#{_anchor(_title(found, document['size']))}): {bar['label']}",
+            *_bar_cells(bar),
+        )
+        for document in documents
         for found in document["measurements"].values()
         for bar in found["bars"]
     ]
-    return "## Bars\n\n" + _table(_BAR_HEAD, rows)
+    return "## Bars\n\n" + _table(("size", *_BAR_HEAD), rows)
 
 
 def _machine(document: Mapping[str, Any]) -> str:
@@ -78,7 +87,7 @@ def _machine(document: Mapping[str, Any]) -> str:
     packages = ", ".join(f"{name} {value}" for name, value in machine["packages"].items())
     sizes = ", ".join(f"{table['rows']:,} {name}" for name, table in graph.items() if "checksum" in table)
     return (
-        f"## What was measured on what\n\nOn {document['date']}, size `{document['size']}`, seed {document['seed']}:"
+        f"On {document['date']}, size `{document['size']}`, seed {document['seed']}:"
         f" {sizes}. The run took {sum(seconds.values()) / 60:.0f} minutes.\n\n"
         f"- {machine['cores']} cores, {machine['cpu']}, {machine['memory_gb']} GB, {machine['system']}; load"
         f" {machine['load_at_start']} at the start and {machine['load_at_end']} at the end\n"
@@ -86,8 +95,13 @@ def _machine(document: Mapping[str, Any]) -> str:
     )
 
 
-def _section(found: Mapping[str, Any]) -> str:
-    parts = [f"## {found['title']}\n"]
+def _title(found: Mapping[str, Any], size: str) -> str:
+    """Headings must differ: the default size goes without saying."""
+    return found["title"] if size == "small" else f"Size {size}: {found['title']}"
+
+
+def _section(found: Mapping[str, Any], size: str) -> str:
+    parts = [f"## {_title(found, size)}\n"]
     if found["figures"]:
         rows = [
             (figure["label"], _spread(figure), figure["unit"], str(figure["runs"])) for figure in _shown_figures(found)

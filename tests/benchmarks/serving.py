@@ -1,4 +1,4 @@
-"""A page through the whole API, against a bare ASGI app that runs the same statements."""
+"""A page through the whole API, against a bare ASGI app that runs the same statements, and against Datasette."""
 
 import asyncio
 import importlib.util
@@ -8,14 +8,18 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 
+import httpx
 from wump_core.store import answers
 
 from benchmarks.bench import Bench
+from benchmarks.datasette_app import ROWS, page_path, save_rows
 from benchmarks.graph import HOTTEST
 from benchmarks.measure import Measurement, ratios
 from benchmarks.reading import PAGE
@@ -29,52 +33,69 @@ _TESTS = Path(__file__).resolve().parents[1]
 async def measure_serving(bench: Bench) -> Measurement:
     """Requests per second of one process each, alternating."""
     found = Measurement("serving", f"The hottest page over HTTP, {CONNECTIONS} connections: API against bare ASGI")
-    rounds = 2 if bench.size.name == "tiny" else 4
     statements = json.dumps([answers.PACKAGE_STATEMENT, HOTTEST, PAGE, await bench.hottest()])
     api_port, bare_port = _free_port(), _free_port()
-    settings = {
-        "WUMP_DATABASE_URL": bench.database_url,
-        "WUMP_VALKEY_URL": bench.valkey_url,
-        "WUMP_API_PORT": str(api_port),
-        "WUMP_LOG_LEVEL": "warning",
-    }
-    api_command = ["-m", "wump_core", "api"]
     bare_command = ["-m", "benchmarks.bare", str(bare_port), bench.database_url, statements]
-    loads: dict[str, list[dict[str, float]]] = {"api": [], "bare": []}
-    async with _server(api_command, settings, api_port), _server(bare_command, {}, bare_port):
-        for port in (api_port, bare_port):
-            await _load(port, bench.size.serve_seconds / 2)
-        for _ in range(rounds):
-            loads["api"].append(await _load(api_port, bench.size.serve_seconds))
-            loads["bare"].append(await _load(bare_port, bench.size.serve_seconds))
-    for name, title in (("api", "wump api"), ("bare", "bare ASGI")):
-        found.add_figure(title, "requests/s", [item["rate"] for item in loads[name]])
-        found.add_figure(f"{title}, median answer", "ms", [item["p50_ms"] for item in loads[name]])
-        found.add_figure(f"{title}, 99th percentile", "ms", [item["p99_ms"] for item in loads[name]])
-        found.add_figure(f"{title}, body", "bytes", [item["bytes"] for item in loads[name]])
-        found.add_figure(f"{title}, cores the client used", "cores", [item["client_cores"] for item in loads[name]])
-    quotients = ratios([item["rate"] for item in loads["api"]], [item["rate"] for item in loads["bare"]])
+    async with _api(bench, api_port), _server(bare_command, {}, bare_port):
+        quotients = await _alternate(bench, found, ("wump api", api_port, PATH), ("bare ASGI", bare_port, PATH))
     found.add_bar("requests/s, API / bare", quotients, at_least=0.75)
     found.notes.append(
-        f"uvicorn with httptools and uvloop, {rounds} rounds of {bench.size.serve_seconds:g} s. The client is a small"
+        f"uvicorn with httptools and uvloop, rounds of {bench.size.serve_seconds:g} s. The client is a small"
         " one of our own in its own process; client, server and Postgres share the cores, so rates are lower than those"
         " of a server alone, and the ratio is nearer to 1"
     )
     return found
 
 
-async def measure_datasette(_bench: Bench) -> Measurement:
+async def measure_datasette(bench: Bench) -> Measurement:
     """The same rows through Datasette, if somebody has installed it."""
-    found = Measurement("datasette", "The same rows through Datasette")
-    installed = importlib.util.find_spec("datasette") is not None
-    reason = "this benchmark doesn't drive it yet" if installed else "datasette is not installed"
-    found.notes.append(f"not run: {reason}")
+    found = Measurement("datasette", f"The same rows through Datasette, {CONNECTIONS} connections")
+    if importlib.util.find_spec("datasette") is None:
+        found.notes.append("not run: datasette is not installed; `uv run --group benchmarks` installs it")
+        return found
+    with tempfile.TemporaryDirectory(prefix="wump-benchmark-") as folder:
+        file, hottest = Path(folder) / "rows.db", await bench.hottest()
+        async with bench.connection.transaction():
+            copied = await save_rows(file, bench.connection.cursor(ROWS, hottest))
+        api_port, port = _free_port(), _free_port()
+        command = ["-m", "benchmarks.datasette_app", str(port), str(file)]
+        async with _api(bench, api_port), _server(command, {}, port):
+            peer = ("Datasette", port, page_path(file, hottest))
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=START_SECONDS) as client:
+                rows = (await client.get(peer[2])).json()
+            found.add_figure("Datasette, its page", "rows", [len(rows)])
+            quotients = await _alternate(bench, found, ("wump api", api_port, PATH), peer)
+    found.add_bar("requests/s, API / Datasette", quotients, at_least=3)
+    found.notes.append(
+        f"Datasette {version('datasette')} on uvicorn as the API, over {copied:,} rows with the same columns in an"
+        " immutable SQLite file, with an index that holds the page; facets, counts and access log off"
+    )
     return found
 
 
-async def _load(port: int, seconds: float) -> dict[str, float]:
+async def _alternate(
+    bench: Bench, found: Measurement, measured: tuple[str, int, str], baseline: tuple[str, int, str]
+) -> list[float]:
+    """Load two servers (title, port, path) in turn; returns the quotients of their rates."""
+    loads: dict[str, list[dict[str, float]]] = {measured[0]: [], baseline[0]: []}
+    for _, port, path in (measured, baseline):
+        await _load(port, path, bench.size.serve_seconds / 2)
+    for _ in range(2 if bench.size.name == "tiny" else 4):
+        for title, port, path in (measured, baseline):
+            loads[title].append(await _load(port, path, bench.size.serve_seconds))
+    for title, items in loads.items():
+        found.add_figure(title, "requests/s", [item["rate"] for item in items])
+        found.add_figure(f"{title}, median answer", "ms", [item["p50_ms"] for item in items])
+        found.add_figure(f"{title}, 99th percentile", "ms", [item["p99_ms"] for item in items])
+        found.add_figure(f"{title}, body", "bytes", [item["bytes"] for item in items])
+        found.add_figure(f"{title}, cores the client used", "cores", [item["client_cores"] for item in items])
+    rates, base_rates = ([item["rate"] for item in items] for items in loads.values())
+    return ratios(rates, base_rates)
+
+
+async def _load(port: int, path: str, seconds: float) -> dict[str, float]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.load", str(port), PATH, str(CONNECTIONS), str(seconds)),
+        *(sys.executable, "-m", "benchmarks.load", str(port), path, str(CONNECTIONS), str(seconds)),
         env=_environment({}),
         stdout=subprocess.PIPE,
     )
@@ -83,6 +104,17 @@ async def _load(port: int, seconds: float) -> dict[str, float]:
         raise RuntimeError(f"the load generator ended with {process.returncode}")
     found: dict[str, float] = json.loads(output)
     return found
+
+
+def _api(bench: Bench, port: int) -> AbstractAsyncContextManager[None]:
+    """`wump api` on the database of the measurements."""
+    settings = {
+        "WUMP_DATABASE_URL": bench.database_url,
+        "WUMP_VALKEY_URL": bench.valkey_url,
+        "WUMP_API_PORT": str(port),
+        "WUMP_LOG_LEVEL": "warning",
+    }
+    return _server(["-m", "wump_core", "api"], settings, port)
 
 
 @asynccontextmanager
@@ -116,7 +148,8 @@ async def _wait_for(process: asyncio.subprocess.Process, port: int) -> None:
 def _environment(settings: dict[str, str]) -> dict[str, str]:
     """Ours, without settings of wump: those of the person who runs this would be measured else."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("WUMP_")}
-    return inherited | {"PYTHONPATH": str(_TESTS)} | settings
+    found = [str(_TESTS), *filter(None, [inherited.get("PYTHONPATH")])]
+    return inherited | {"PYTHONPATH": os.pathsep.join(found)} | settings
 
 
 def _free_port() -> int:

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from core.test_facts import HISTORY, expected, package, read_answer, save
+from e2e.processes import environment_of, run_wump
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from wump_core.errors import ConfigurationError, ServerUnavailable
+from wump_core.settings import CoreSettings
 from wump_core.store.audit import rebuild
 from wump_migrations import partitions, runner
 
@@ -127,9 +129,33 @@ async def test_numbers_out_of_range_are_refused(engine: AsyncEngine, number: int
 async def test_what_must_be_free_is_the_largest_table_and_more(engine: AsyncEngine) -> None:
     layouts = await partitions.list_layouts(engine)
     assert [layout.table for layout in layouts] == list(partitions.TABLES)
-    largest = max(layout.bytes for layout in layouts)
-    assert partitions.count_needed_bytes(layouts, PARTITIONS) > largest > 0
-    assert partitions.count_needed_bytes(layouts, 0) == 0
+    needed = partitions.count_needed_bytes(layouts, PARTITIONS)
+    assert needed > max(layout.bytes for layout in layouts) > 0
+    with pytest.raises(ConfigurationError, match=r"the disk has 0\.0 GB free, and this needs up to 2\.0 GB"):
+        partitions.require_space(layouts, PARTITIONS, free_bytes=1_000)
+    partitions.require_space(layouts, PARTITIONS, free_bytes=needed)
+    partitions.require_space(layouts, 0, free_bytes=0)
+
+
+async def test_the_command_asks_partitions_and_leaves_a_sound_database(
+    engine: AsyncEngine, settings: CoreSettings
+) -> None:
+    for record in HISTORY:
+        await save(engine, record)
+    environment = environment_of(settings)
+    used = run_wump("db", "partition", "--partitions", "2", "--yes", environment=environment)
+    assert used.returncode != 0
+    assert "in use by tests (pid" in used.stderr
+    await engine.dispose()
+    asked = run_wump("db", "partition", "--partitions", "2", environment=environment)
+    assert asked.returncode != 0
+    assert "package_organizations: no partitions" in asked.stderr
+    assert "GB of free disk" in asked.stderr
+    done = run_wump("db", "partition", "--partitions", "2", "--yes", environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "package_organizations: done" in done.stderr
+    assert await count_partitions(engine) == [2] * 3
+    assert run_wump("db", "verify", environment=environment).returncode == 0
 
 
 async def test_the_way_down_says_what_must_be_undone_first(engine: AsyncEngine) -> None:

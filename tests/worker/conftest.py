@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+import stamina
 from local_registry import LocalRegistry, serve_registry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,6 +15,14 @@ from wump_core.schedule import plan_tracked_package
 from wump_core.settings import CoreSettings
 from wump_worker.resources import Resources, open_resources
 from wump_worker.settings import WorkerSettings
+
+
+@pytest.fixture(autouse=True)
+def without_waits() -> Iterator[None]:
+    """Requests are tried three times as always, without the waits between."""
+    stamina.set_testing(True, attempts=3, cap=True)
+    yield
+    stamina.set_testing(False)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from local_plugins import install_plugin
 from wump_core import InvalidManifest, NoManifest
 from wump_core.errors import ProviderFailed
 from wump_worker.parsing import pool as pools
@@ -50,6 +51,8 @@ def parse_manifest(path, content, siblings):
         time.sleep(3600)
     if what == "stuck":  # in C, without giving Python a chance
         ctypes.PyDLL(None).sleep(3600)
+    if what == "busy":
+        len(str(7 ** 3_000_000))  # in C, too
     if what == "memory":
         return [bytearray(1_000_000) for _ in range(4_000)]
     if what == "crash":
@@ -75,23 +78,14 @@ def parse_manifest(path, content, siblings):
 """
 
 
-def install(site: Path, name: str, source: str) -> None:
-    """A plugin, as pip would have installed it."""
-    (site / f"plugin_{name}.py").write_text(source)
-    info = site / f"wump_provider_{name}-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: wump-provider-{name}\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(f"[wump.providers.v1]\n{name} = plugin_{name}\n")
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a plugin that does as a file says, and some that can't be imported."""
     folder = tmp_path_factory.mktemp("site")
-    install(folder, "odd", PLUGIN)
-    install(folder, "hanging", "while True: pass")
-    install(folder, "exiting", "import os; os._exit(1)")
-    install(folder, "raising", "raise RuntimeError('no luck')")
+    install_plugin(folder, "odd", PLUGIN)
+    install_plugin(folder, "hanging", "while True: pass")
+    install_plugin(folder, "exiting", "import os; os._exit(1)")
+    install_plugin(folder, "raising", "raise RuntimeError('no luck')")
     return folder
 
 
@@ -136,13 +130,14 @@ def test_a_record_comes_back_as_it_was_made(pool: ParserPool) -> None:
         ("nothing", NoManifest, "something else"),
         ("bug", ProviderFailed, "the plugin odd failed: KeyError: 'no such key'"),
         ("wrong", ProviderFailed, "returned str instead of ManifestRecord"),
-        ("loop", InvalidManifest, "took longer than 0.5 seconds"),
-        ("sleep", InvalidManifest, "took longer than 0.5 seconds"),
-        ("stuck", InvalidManifest, "took longer than 0.5 seconds"),
-        ("memory", InvalidManifest, "needed more memory than 128 MB"),
+        ("loop", InvalidManifest, "took longer than 0.5 seconds of processor time"),
+        ("sleep", InvalidManifest, "took longer than 1 seconds"),
+        ("stuck", InvalidManifest, "took longer than 1 seconds"),
+        ("busy", InvalidManifest, "took longer than 0.5 seconds of processor time"),
+        ("memory", InvalidManifest, "needed more memory than 100 MB"),
         ("crash", InvalidManifest, "crashed its parser .SIGSEGV"),
         ("exit", InvalidManifest, "crashed its parser .it ended"),
-        ("abort", InvalidManifest, "needed more memory than 128 MB to be read, or crashed its parser"),
+        ("abort", InvalidManifest, "needed more memory than 100 MB to be read, or crashed its parser"),
         ("run", ProviderFailed, "may not do this: subprocess.Popen"),
         ("shell", ProviderFailed, "may not do this: os.system"),
         ("connect", ProviderFailed, "may not do this: socket"),
@@ -153,6 +148,7 @@ def test_what_goes_wrong_has_a_reason_and_the_next_file_is_read(
     pool: ParserPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, error: type[Exception], message: str
 ) -> None:
     monkeypatch.setattr(pools, "FILE_SECONDS", 0.5 if "longer" in message else 60)
+    monkeypatch.setattr(pools, "PATIENCE", 100 if "processor" in message else 2)
     with pytest.raises(error, match=message):
         read(pool, what, path=str(tmp_path / "written"))
     assert read(pool, "good") == ()

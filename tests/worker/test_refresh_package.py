@@ -132,16 +132,21 @@ async def test_what_a_registry_does_not_have_is_missing(
     assert await ledger.value("SELECT missing FROM packages WHERE name = 'there'") is None
 
 
-async def test_a_rate_limit_is_waited_out(resources: Resources, registry: LocalRegistry, ledger: Ledger) -> None:
+@pytest.mark.parametrize("as_date", [False, True])
+async def test_a_rate_limit_is_waited_out(
+    resources: Resources, registry: LocalRegistry, ledger: Ledger, as_date: bool
+) -> None:
     moment = (datetime.now(UTC) + timedelta(seconds=700)).strftime("%a, %d %b %Y %H:%M:%S GMT")
-    for value, seconds in (("90", 90), (moment, 700)):
-        registry.answers["/npm/busy"] = (429, {"Retry-After": value}, b"")
-        execution = await refresh(resources, ledger, "npm:busy")
-        assert (execution["state"], execution["attempts"]) == ("failed", 0)
-        assert execution["outcome"]["code"] == "rate_limited"
-        assert execution["due_in"] == pytest.approx(seconds, abs=10)
+    registry.answers["/npm/busy"] = (429, {"Retry-After": moment if as_date else "700"}, b"")
+    registry.add_npm("other")
+    execution = await refresh(resources, ledger, "npm:busy")
+    assert (execution["state"], execution["attempts"]) == ("failed", 0)
+    assert execution["outcome"]["code"] == "rate_limited"
+    assert execution["due_in"] == pytest.approx(700, abs=10)
     await run_execution(resources, execution["id"])
-    assert len(registry.requests) == 2, "it was not due"
+    execution = await refresh(resources, ledger, "npm:other")
+    assert execution["due_in"] == pytest.approx(700, abs=30), "the upstream is left alone for all packages"
+    assert len(registry.requests) == 1
 
 
 @pytest.mark.parametrize("answer", [500, 503, "refused", "hang up"])

@@ -150,7 +150,8 @@ class PackageRoute(APIRoute):
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, endpoint, **options | {"operation_id": endpoint.__name__})
+        super().__init__(path, endpoint, **options)
+        self.operation_id = self.name
         self._wanted: type[Parameters] | None = get_type_hints(endpoint).get("wanted")
         self.app = self._serve
 

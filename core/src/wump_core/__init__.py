@@ -16,6 +16,7 @@ from wump_core.errors import (
 )
 from wump_core.hookspecs import Context, ProviderInfo, hookimpl
 from wump_core.hosts import RepositoryUrl, is_code_host, parse_repository_url
+from wump_core.limits import Limit, RateLimits
 from wump_core.manifests import (
     Format,
     NoManifest,
@@ -51,7 +52,7 @@ from wump_core.records import (
     TreeRecord,
     collect_items,
 )
-from wump_core.settings import ProviderSettings
+from wump_core.settings import ProviderSettings, TokenSettings
 
 __all__ = [
     "Context",
@@ -65,6 +66,7 @@ __all__ = [
     "InvalidManifest",
     "InvalidPurl",
     "InvalidResponse",
+    "Limit",
     "ManifestRecord",
     "NoManifest",
     "NotFound",
@@ -80,12 +82,14 @@ __all__ = [
     "RateLimit",
     "RateLimitStatus",
     "RateLimited",
+    "RateLimits",
     "RepositoryClaim",
     "RepositoryQuery",
     "RepositoryRecord",
     "RepositoryUrl",
     "Scope",
     "SponsorshipRecord",
+    "TokenSettings",
     "TreeEntry",
     "TreeRecord",
     "Unavailable",

@@ -116,11 +116,12 @@ def _read_siblings(root: Path, needs: tuple[str, ...]) -> dict[str, bytes]:
     return siblings
 
 
-def dump_result(result: Any) -> Any:
+def dump_result(result: Any, *, defaults: bool = True) -> Any:
     """A hook's result as JSON has it; bytes as text where they are UTF-8, else their length."""
     if isinstance(result, bytes):
         try:
             return result.decode()
         except UnicodeDecodeError:
             return f"{len(result)} bytes"
-    return result.model_dump(mode="json")
+    # Whoever wants to know whether it is a record validates it; a warning would only be about the same.
+    return result.model_dump(mode="json", exclude_defaults=not defaults, warnings=False)

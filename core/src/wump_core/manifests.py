@@ -187,6 +187,8 @@ def _describe_refusal(row: Mapping[str, Any], reason: str) -> Diagnostic:
 
 def make_printable(text: str, limit: int) -> str:
     """The text with everything that can't be shown or stored escaped, cut to the limit."""
+    if text.isprintable():
+        return text[:limit]
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text[:limit])[:limit]
 
 

@@ -104,21 +104,14 @@ def partition_tables(
         return await partitions.list_layouts(engine)
 
     layouts = _with_engine(look, migrate=True)
-    needed = partitions.count_needed_bytes(layouts, number)
     for layout in layouts:
-        err.print(f"{layout.table}: {layout.partitions or 'no'} partitions, {_gigabytes(layout.bytes)}")
+        err.print(f"{layout.table}: {layout.partitions or 'no'} partitions, {layout.bytes / partitions.GB:,.1f} GB")
     settings = load_settings()
     if settings.database_url is None:
-        free = shutil.disk_usage(settings.data_dir).free
-        if free < needed:
-            raise ConfigurationError(
-                f"{settings.data_dir} has {_gigabytes(free)} free, and this needs up to {_gigabytes(needed)}"
-            )
-    elif needed and not yes:
-        err.print(f"Postgres needs up to {_gigabytes(needed)} of free disk; wump can't see how much its server has.")
+        folder = (settings.data_dir / "postgres").resolve()
+        partitions.require_space(layouts, number, free_bytes=shutil.disk_usage(folder).free)
+    elif (needed := partitions.count_needed_bytes(layouts, number)) and not yes:
+        needed_gb = needed / partitions.GB
+        err.print(f"Postgres needs up to {needed_gb:,.1f} GB of free disk; wump can't see how much its server has.")
         typer.confirm("Go on?", abort=True, err=True)
     _with_engine(lambda engine: partitions.partition_tables(engine, number, notify=err.print), migrate=True)
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 2**30:,.1f} GB"

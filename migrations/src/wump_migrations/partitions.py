@@ -19,13 +19,14 @@ from wump_core.store.audit import build_keys
 TABLES = ("statements", "dependencies", "package_organizations")
 MOST_PARTITIONS = 128
 """Deriving everything anew locks all partitions and their indexes at once; more don't fit Postgres' lock table."""
+GB = 2**30
 
 _NEW = "partitions_new"
 _LOCK_TIMEOUT = "10s"
 # A new copy of a table is never larger than the old one; building its indexes sorts in temporary files.
 _SPACE_FACTOR = 1.3
-# As Postgres writes its log ahead before it throws old parts away, by default.
-_LOG_BYTES = 2 * 2**30
+# Postgres keeps about as much of its log, by default.
+_LOG_BYTES = 2 * GB
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,19 @@ def count_needed_bytes(layouts: list[Layout], partitions: int) -> int:
     """Bytes that must be free to turn over what has not this many partitions yet: one table at a time."""
     sizes = [layout.bytes for layout in layouts if layout.partitions != partitions]
     return int(_SPACE_FACTOR * max(sizes)) + _LOG_BYTES if sizes and max(sizes) else 0
+
+
+def require_space(layouts: list[Layout], partitions: int, *, free_bytes: int) -> None:
+    """Make sure that the disk has room for what `count_needed_bytes` says.
+
+    Raises:
+        ConfigurationError: It has not.
+    """
+    needed = count_needed_bytes(layouts, partitions)
+    if free_bytes < needed:
+        raise ConfigurationError(
+            f"the disk has {free_bytes / GB:,.1f} GB free, and this needs up to {needed / GB:,.1f} GB: make room"
+        )
 
 
 async def require_stopped(engine: AsyncEngine) -> None:

@@ -1,14 +1,13 @@
 """What all tests of this plugin share: a way to call a hook as wump does, without a network."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 import structlog
-from wump_core import Context
+from wump_core import Context, RateLimited
 from wump_provider_github.settings import GitHubSettings
-
-API = "https://api.github.com"
 
 
 def call_hook(hook, *arguments, **settings):
@@ -20,6 +19,17 @@ def call_hook(hook, *arguments, **settings):
             return await hook(context, *arguments)
 
     return asyncio.run(call())
+
+
+@pytest.fixture
+def seconds_left():
+    """`seconds_left(error)`: how long a RateLimited says to wait."""
+
+    def measure(error: RateLimited) -> float:
+        assert error.retry_at is not None
+        return (error.retry_at - datetime.now(UTC)).total_seconds()
+
+    return measure
 
 
 @pytest.fixture

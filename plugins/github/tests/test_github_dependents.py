@@ -1,6 +1,7 @@
 """Code search, limits, health, and what the provider says of itself."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ from wump_provider_github.settings import STORAGE_HOSTS, GitHubSettings, find_gr
 
 API = "https://api.github.com"
 COMMIT = "b4fb0b96703b469e81e716d8b1873a2efdbb19c3"
-FILE = {
+FILE: dict[str, Any] = {
     "name": "package.json",
     "path": "web/package.json",
     "sha": "a77d7ed3",
@@ -30,7 +31,7 @@ FILE = {
     "repository": {"id": 735896119, "full_name": "Busdos/Protocols", "private": False, "owner": {"login": "Busdos"}},
 }
 HINT = DependentRecord(
-    repository=RepositoryClaim(host="github.com", path="Busdos/Protocols", owner="Busdos"),
+    repository=RepositoryClaim(host="github.com", path="busdos/protocols", owner="busdos"),
     certain=False,
     path="web/package.json",
     revision=COMMIT,
@@ -144,7 +145,7 @@ def test_health(call, answer, expected):
 def test_the_provider_describes_itself():
     info = provider.describe_provider()
     assert (info.title, info.provider_type) == ("GitHub", "repository")
-    assert set(info.ecosystems) == set(MANIFESTS)
+    assert info.ecosystems == (*MANIFESTS, "github")
     assert info.manifests == (*provider.FORMATS[0].globs, "action.yml", "action.yaml", ".gitmodules")
     settings = info.settings_class()
     assert (settings.base_url, settings.code_host) == ("https://api.github.com", "github.com")

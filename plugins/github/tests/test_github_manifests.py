@@ -227,18 +227,18 @@ def test_submodules_are_repositories():
 
 WORKFLOW_PATH = ".github/workflows/x.yml"
 HOSTILE = {
-    "deep brackets": b"[" * 900_000,
+    "deep brackets": b"[" * 490_000,
     "deep braces": b"jobs: " + b"{a: " * 50_000,
     "deep mappings": b"".join(b" " * at + b"a:\n" for at in range(1_300)),
-    "one long line": b"jobs: " + b"x" * 999_000,
+    "one long line": b"jobs: " + b"x" * 490_000,
     "invalid UTF-8": b"jobs: \xff\xfe",
     "NUL": b"jobs: \x00",
     "unknown alias": b"jobs: *nobody",
     "a tag that runs": b"!!python/object/apply:os.system [id]",
-    "merge keys": b"a: &a {x: 1}\n" + b"".join(b"b%d: &b%d {<<: [*a, *a]}\n" % (at, at) for at in range(20_000)),
-    "unclosed": b'"' + b"\n" * 900_000,
-    "many documents": b"---\n" * 250_000,
-    "too large": b"#" * 1_000_001,
+    "merge keys": b"a: &a {x: 1}\n" + b"".join(b"b%d: &b%d {<<: [*a, *a]}\n" % (at, at) for at in range(10_000)),
+    "unclosed": b'"' + b"\n" * 490_000,
+    "many documents": b"---\n" * 120_000,
+    "too large": b"#" * 500_001,
     "a list": b"- jobs",
     "nothing": b"",
 }
@@ -248,27 +248,22 @@ HOSTILE = {
 def test_hostile_files_are_refused_or_empty(content):
     try:
         record = provider.parse_manifest(WORKFLOW_PATH, content, {})
-    except InvalidManifest as error:
-        assert len(str(error)) < 500
-    else:
-        assert (record.dependencies, record.status) == ((), "partial")
+    except InvalidManifest:
+        return
+    assert (record.dependencies, record.status) == ((), "partial")
 
 
-def test_aliases_that_multiply_are_bounded():
-    steps = ", ".join(["{uses: a/b@v1}"] * 20_000)
-    jobs = "".join(f"  j{at}: {{steps: *all}}\n" for at in range(1_000))
+def test_aliases_that_multiply_are_read_once():
+    steps = ", ".join(["{uses: a/b@v1}"] * 10_000)
+    jobs = "".join(f"  j{at}: {{steps: *all, services: *all}}\n" for at in range(5_000))
     record = provider.parse_manifest(WORKFLOW_PATH, f"all: &all [{steps}]\njobs:\n{jobs}".encode(), {})
-    assert len(record.dependencies) <= 200_000
-    assert record.status == "partial"
+    assert len(record.dependencies) == 10_000
 
 
-def test_an_anchor_is_used_where_it_is_named():
+def test_an_anchor_is_used_where_it_stands():
     text = b"jobs:\n  a: &job\n    steps:\n    - uses: a/b@v1\n  b: *job\n"
     record = provider.parse_manifest(WORKFLOW_PATH, text, {})
-    assert [(item.name, item.line, item.field) for item in record.dependencies] == [
-        ("a/b", 4, "jobs.a.steps.0.uses"),
-        ("a/b", 4, "jobs.b.steps.0.uses"),
-    ]
+    assert [(item.name, item.line, item.field) for item in record.dependencies] == [("a/b", 4, "jobs.a.steps.0.uses")]
 
 
 def test_of_equal_keys_the_last_counts():
@@ -285,9 +280,12 @@ def test_the_slow_loader_reads_the_same(monkeypatch):
 
 PIECES = st.lists(
     st.sampled_from(
-        "jobs: steps: uses: container: services: image: runs: - [ ] { } , : ? & * | > ' \" # a/b@v1 docker://x ./y"
-        ' \n \t & *a &a ${{ }} [submodule "x"] url = = \\ \ufeff \x00 é'.split(" ")
-        + ["\n", " ", "  ", "    "]
+        (
+            "jobs: steps: uses: container: services: image: runs: - [ ] { } , : ? & * | > ' \" # a/b@v1 docker://x ./y"
+            ' \n \t & *a &a ${{ }} [submodule "x"] url = = \\ \ufeff \x00 é \n \n'
+        )
+        .replace(" ", "  ")
+        .split(" ")
     ),
     max_size=60,
 ).map("".join)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import respx
 import wump_provider_github as provider
-from wump_core import NotFound, RepositoryClaim, RepositoryRecord, make_purl
+from wump_core import NotFound, RepositoryRecord
 from wump_provider_github.repositories import parse_repository
 
 API = "https://api.github.com"
@@ -127,12 +127,3 @@ def test_enterprise_server_has_another_base_and_host(call):
     settings = {"base_url": "https://ghe.example/api/v3/", "code_host": "ghe.example"}
     found = call(provider.fetch_repository, "https://ghe.example/Team/Tool", **settings)
     assert (found.host, found.path) == ("ghe.example", "Team/Tool")
-
-
-@respx.mock
-def test_an_action_is_its_repository(call):
-    respx.get(f"{API}/repos/octo/app").respond(json=FULL)
-    record = call(provider.fetch_package, make_purl("githubactions", "Octo/App"))
-    assert (record.purl, record.licences, record.deprecated) == ("pkg:githubactions/octo/app", ("MIT",), True)
-    assert record.repository == RepositoryClaim(host="github.com", path="Octo/App", owner="Octo", verified=True)
-    assert (record.dependencies, bool(record.dependencies_unknown)) == (None, True)

@@ -54,18 +54,18 @@ def dependency(name, purl, **fields):
 
 
 RECORDS = (
-    dependency("@scope/tool", "pkg:npm/%40scope/tool", resolved_version="1.2.3", field="npm"),
-    dependency("Flask", "pkg:pypi/flask", requirement="2.*.*", field="pypi"),
+    dependency("@scope/tool", "pkg:npm/%40scope/tool", resolved_version="1.2.3", field="packages"),
+    dependency("Flask", "pkg:pypi/flask", requirement="2.*.*", field="packages"),
     dependency(
         "github/codeql-action/init",
         "pkg:githubactions/github/codeql-action",
         requirement="4.*.*",
-        field="githubactions",
+        field="packages",
     ),
-    dependency("requests", "pkg:pypi/requests", direct=False, field="pypi"),
-    dependency("range", "pkg:npm/range", requirement=">= 1.0, < 2", direct=False, field="npm"),
-    dependency("other/code", None, resolved_version="v1", direct=False, source="git", field="github"),
-    dependency("weird", None, resolved_version="1", direct=False, field="cobol"),
+    dependency("requests", "pkg:pypi/requests", direct=False, field="packages"),
+    dependency("range", "pkg:npm/range", requirement=">= 1.0, < 2", direct=False, field="packages"),
+    dependency("other/code", None, resolved_version="v1", direct=False, source="git", field="packages"),
+    dependency("weird", None, resolved_version="1", direct=False, field="packages"),
 )
 
 

@@ -48,7 +48,6 @@ def test_the_standard_tables() -> None:
     assert rows(record) == [
         ("requests", ">=2", "runtime", (), 9),
         ("Click", None, "runtime", (), 9),
-        ("bad", "name here", "runtime", (), 11),
         ("hatchling", ">=1", "build", (), 2),
         ("ruff", "==1", "optional", ("dev-tools",), 14),
         ("pytest", None, "test", ("docs", "test"), 17),
@@ -59,8 +58,8 @@ def test_the_standard_tables() -> None:
         [("project.dependencies", 11)],
     )
     assert record.dependencies[0].marker == "python_version < '4'"
-    assert [d.optional for d in record.dependencies] == [False] * 4 + [True] + [False] * 2
-    assert record.dependencies[4].field == "project.optional-dependencies.Dev_Tools"
+    assert [d.optional for d in record.dependencies] == [False] * 3 + [True] + [False] * 2
+    assert record.dependencies[3].field == "project.optional-dependencies.Dev_Tools"
 
 
 def test_a_file_without_dependencies_is_read_whole() -> None:

@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from wump_core import NotFound
+from wump_core.testing import Case
+
 MODULE = "wump_provider_probe"
 
 SOURCE = '''"""A provider for tests."""
@@ -99,6 +102,14 @@ class TestProbe(ProviderConformance):
     settings = {"key": "a-very-secret-key"}
 '''
 
+CASES = [
+    Case("fetch_package", purl="npm:left"),
+    Case("fetch_package", purl="npm:gone", raises=NotFound),
+    Case("search_packages", query="pad"),
+    Case("parse_manifest", path="probe.json"),
+    Case("health_check"),
+]
+
 METADATA = """Metadata-Version: 2.4
 Name: wump-provider-probe
 Version: 1.0
@@ -119,6 +130,33 @@ RECORDINGS: dict[str, Any] = {
 }
 
 
+KEPT: dict[str, Any] = {
+    "fetch_package-npm-left": {"purl": "pkg:npm/left", "description": "pads", "dependencies": []},
+    "health_check": {"ok": True},
+    "parse_manifest-probe.json": {
+        "path": "probe.json",
+        "format": "probe.json",
+        "ecosystem": "npm",
+        "kind": "manifest",
+        "status": "ok",
+        "dependencies": [
+            {"purl": "pkg:npm/left", "name": "left", "scope": "runtime"},
+            {"purl": "pkg:npm/right", "name": "right", "scope": "runtime"},
+        ],
+    },
+    "search_packages-pad": [
+        {
+            "items": [{"purl": "pkg:npm/left", "dependencies": []}, {"purl": "pkg:npm/right", "dependencies": []}],
+            "next_cursor": "2",
+        },
+        {
+            "items": [{"purl": "pkg:npm/centre", "dependencies": []}],
+            "diagnostics": [{"field": "items.1", "message": "ValueError: the answer has no name"}],
+        },
+    ],
+}
+
+
 def dump(exchanges: list[tuple[str, int, Any]]) -> str:
     """A recording as JSON."""
     return json.dumps(
@@ -135,7 +173,7 @@ def dump(exchanges: list[tuple[str, int, Any]]) -> str:
 def write(
     folder: Path, *, source: str = SOURCE, test: str = TEST, metadata: str = METADATA, recordings: Any = None
 ) -> None:
-    """Write the plugin, its distribution's metadata and its test, with recordings and without kept records."""
+    """Write the plugin, its distribution's metadata, its test and its recordings."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{MODULE}.py").write_text(source)
     about = folder / f"{MODULE}-1.0.dist-info"
@@ -148,3 +186,5 @@ def write(
     (kept / "manifests" / "probe.json").write_text('{"needs": ["left", "right"]}')
     for name, exchanges in (RECORDINGS if recordings is None else recordings).items():
         (kept / f"{name}.json").write_text(dump(exchanges))
+    for name, record in KEPT.items():
+        (kept / f"{name}.record.json").write_text(json.dumps(record))

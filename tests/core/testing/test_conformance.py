@@ -1,7 +1,8 @@
 """The kit can fail: for each standard test a provider that breaks it, and one provider that holds them all."""
 
-import subprocess
+import inspect
 import sys
+from collections.abc import Callable, Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from wump_core.testing import ProviderConformance, junk
 from wump_core.testing.checking import STANDARD_TESTS
+from wump_core.testing.conformance import _load_once
 
 pytest_plugins = ["pytester"]
 
@@ -19,48 +21,55 @@ plugin: Any = module_from_spec(_spec)
 _spec.loader.exec_module(plugin)
 
 
-class Run:
-    """Writes the plugin, spoiled or not, and runs the kit on it."""
+class Kit:
+    """Writes the plugin, spoiled or not, and runs standard tests on it."""
 
-    def __init__(self, pytester: pytest.Pytester) -> None:
-        self.pytester = pytester
-        self.folder = pytester.path / "plugin"
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.recordings = folder / "tests" / "recordings"
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.delitem(sys.modules, plugin.MODULE, raising=False)
 
-    def write(self, **parts: Any) -> None:
-        """Write it; whatever it answers when unspoiled is kept as its records."""
-        plugin.write(self.folder, **(parts | {"source": plugin.SOURCE, "test": plugin.TEST}))
-        self.pytester.syspathinsert(self.folder)
-        good = self("-k", "test_record_is_as_kept", "--wump-record")
-        good.assert_outcomes(passed=5)
-        (self.folder / f"{plugin.MODULE}.py").write_text(parts.get("source", plugin.SOURCE))
-        (self.folder / "tests" / "test_probe.py").write_text(parts.get("test", plugin.TEST))
-
-    def __call__(self, *arguments: str) -> pytest.RunResult:
-        """Run it in this process."""
-        return self.pytester.runpytest_inprocess(
-            "-p", "wump_core.testing.checking", "-p", "no:cacheprovider", *arguments, str(self.folder / "tests")
-        )
+    def judge(self, test: str, *, cases: Any = None) -> str:
+        """What a standard test says, over all of its parameters; empty where it holds."""
+        probe = type("TestProbe", (ProviderConformance,), {
+            "provider": "probe",
+            "recordings": self.recordings,
+            "cases": plugin.CASES if cases is None else cases,
+            "settings": {"key": "a-very-secret-key"},
+        })  # fmt: skip
+        names = inspect.signature(getattr(probe, test)).parameters
+        spread = next((values for name, values in probe._list_parameters().items() if name in names), [None])
+        said = []
+        for value in spread:
+            given = dict.fromkeys(names.keys() - {"self"}, value.values[0] if value else None)
+            given |= {"loaded": _load_once(probe)} if "loaded" in names else {}
+            given |= {"records": False} if "records" in names else {}
+            try:
+                getattr(probe(), test)(**given)
+            except pytest.fail.Exception as failure:
+                said.append(str(failure))
+        return "\n".join(said)
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester) -> Run:
-    """Runs the kit on a plugin that is written first."""
-    return Run(pytester)
+def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
+    """Runs standard tests on a plugin that is written first."""
+    yield Kit(tmp_path / "plugin", monkeypatch)
+    sys.modules.pop(plugin.MODULE, None)
 
 
-def test_a_good_provider_passes(run: Run) -> None:
-    run.write()
-    result = run()
-    assert result.ret == 0
-    assert "failed" not in result.parseoutcomes()
-    assert "left out" not in result.stdout.str()
+@pytest.mark.parametrize("test", sorted(STANDARD_TESTS))
+def test_a_good_provider_passes(kit: Kit, test: str) -> None:
+    plugin.write(kit.folder)
+    assert kit.judge(test) == ""
 
 
 FETCHED = "    return read(response.json(), purl.name)\n"
-RECORD = "    return PackageRecord(\n        purl=str(make_purl(\"npm\", name)), description=document.get(\"about\"), dependencies=(),\n    )\n"  # noqa: E501
+RECORD = '    return PackageRecord(\n        purl=str(make_purl("npm", name)), description=document.get("about"), dependencies=(),\n    )\n'  # noqa: E501
 SEARCHED = "    return Page(items=items, next_cursor=following, diagnostics=diagnostics)\n"
 HOOK = "@hookimpl\nasync def fetch_package(context, purl):\n"
-GET = "    response = await context.http.get(f\"{context.settings.base_url}/p/{purl.name}\")\n"
+GET = '    response = await context.http.get(f"{context.settings.base_url}/p/{purl.name}")\n'
 PARSED = "    try:\n        document = json.loads(content)\n"
 
 # Which standard test must object, what is spoiled, and a piece of what it says.
@@ -84,7 +93,7 @@ BAD: dict[str, tuple[str, dict[str, str], str]] = {
     ),
     "describes itself anew": (
         "test_description_is_pure_and_complete",
-        {'title="Probe"': "title=str(object())"},
+        {'title="Probe"': "title=str(__import__('time').time_ns())"},
         "something else the second time",
     ),
     "has an open secret": (
@@ -126,15 +135,19 @@ BAD: dict[str, tuple[str, dict[str, str], str]] = {
         {"    response.raise_for_status()\n" + FETCHED: "    assert response.status_code < 400\n" + FETCHED},
         "expected NotFound, found ProviderFailed",
     ),
-    "changed its mind": ("test_record_is_as_kept", {'document.get("about")': 'document.get("about", "").upper()'}, "PADS"),
+    "changed its mind": (
+        "test_record_is_as_kept",
+        {'document.get("about")': 'document.get("about", "").upper()'},
+        "PADS",
+    ),
     "rolls dice": (
         "test_same_recording_same_record",
-        {'document.get("about")': "str(object())"},
+        {'document.get("about")': "str(__import__('time').time_ns())"},
         "another one",
     ),
     "remembers": (
         "test_same_recording_same_record",
-        {HOOK: "seen = []\n\n" + HOOK + "    if seen:\n        return seen[0].model_copy(update={'deprecated': True})\n",
+        {HOOK: "seen = []\n\n" + HOOK + "    if seen:\n        return PackageRecord(purl=str(purl), dependencies=())\n",
          FETCHED: "    seen.append(read(response.json(), purl.name))\n    return seen[0]\n"},
         "another one",
     ),
@@ -155,7 +168,7 @@ BAD: dict[str, tuple[str, dict[str, str], str]] = {
     ),
     "finds what is missing": (
         "test_missing_is_not_found",
-        {GET: GET + "    if response.status_code == 404:\n        return PackageRecord(purl=str(purl), dependencies=())\n"},
+        {GET: GET + "    if response.is_error:\n        return PackageRecord(purl=str(purl), dependencies=())\n"},
         "ended in a record, expected NotFound",
     ),
     "overlooks the status": (
@@ -202,17 +215,14 @@ BAD: dict[str, tuple[str, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_a_bad_provider_fails(run: Run, what: str) -> None:
+def test_a_bad_provider_fails(kit: Kit, what: str) -> None:
     test, spoiled, said = BAD[what]
     source = plugin.SOURCE
     for old, new in spoiled.items():
         assert old in source
         source = source.replace(old, new)
-    run.write(source=source)
-    result = run("-k", test)
-    assert result.parseoutcomes().get("failed", 0) > 0
-    result.stdout.fnmatch_lines([f"FAILED *::{test}*"])
-    assert said in result.stdout.str()
+    plugin.write(kit.folder, source=source)
+    assert said in kit.judge(test)
 
 
 DIRT = {
@@ -223,22 +233,20 @@ DIRT = {
 
 
 @pytest.mark.parametrize("what", DIRT)
-def test_dirty_recordings_fail(run: Run, what: str) -> None:
+def test_dirty_recordings_fail(kit: Kit, what: str) -> None:
     dirt, said = DIRT[what]
-    run.write(recordings=plugin.RECORDINGS | {"health_check": [("/", 200, {"ok": dirt})]})
-    result = run("-k", "test_recordings_are_clean")
-    result.assert_outcomes(failed=1, deselected=result.parseoutcomes()["deselected"])
-    assert said in result.stdout.str()
+    plugin.write(kit.folder, recordings=plugin.RECORDINGS | {"health_check": [("/", 200, {"ok": dirt})]})
+    assert said in kit.judge("test_recordings_are_clean")
 
 
-def test_a_recording_without_a_case_fails(run: Run) -> None:
-    run.write(recordings=plugin.RECORDINGS | {"forgotten": []})
-    assert "forgotten.json belongs to no case" in run("-k", "test_recordings_are_clean").stdout.str()
+def test_a_recording_without_a_case_fails(kit: Kit) -> None:
+    plugin.write(kit.folder, recordings=plugin.RECORDINGS | {"forgotten": []})
+    assert "forgotten.json belongs to no case" in kit.judge("test_recordings_are_clean")
 
 
-def test_a_hook_without_a_case_fails(run: Run) -> None:
-    run.write(test=plugin.TEST.replace('        Case("health_check"),\n', ""))
-    assert "health_check has no case" in run("-k", "test_each_hook_has_a_case").stdout.str()
+def test_a_hook_without_a_case_fails(kit: Kit) -> None:
+    plugin.write(kit.folder)
+    assert "health_check has no case" in kit.judge("test_each_hook_has_a_case", cases=plugin.CASES[:-1])
 
 
 @pytest.mark.parametrize(
@@ -249,78 +257,102 @@ def test_a_hook_without_a_case_fails(run: Run) -> None:
         ("Requires-Python: >=3.11\n", "which Python"),
     ],
 )
-def test_a_distribution_that_lacks_something_fails(run: Run, line: str, said: str) -> None:
-    run.write(metadata=plugin.METADATA.replace(line, ""))
-    assert said in run("-k", "test_distribution_is_as_announced").stdout.str()
+def test_a_distribution_that_lacks_something_fails(kit: Kit, line: str, said: str) -> None:
+    plugin.write(kit.folder, metadata=plugin.METADATA.replace(line, ""))
+    assert said in kit.judge("test_distribution_is_as_announced")
 
 
-def test_an_unrecorded_request_says_how_to_record_it(run: Run) -> None:
-    run.write()
-    (run.folder / "tests" / "recordings" / "fetch_package-npm-left.json").write_text("[]")
-    said = run("-k", "test_record_is_valid and left").stdout.str()
+def test_an_unrecorded_request_says_how_to_record_it(kit: Kit) -> None:
+    plugin.write(kit.folder)
+    (kit.recordings / "fetch_package-npm-left.json").write_text("[]")
+    said = kit.judge("test_record_is_valid")
     assert "has no answer to GET https://probe.example/p/left" in said
     assert "--record" in said
-    (run.folder / "tests" / "recordings" / "fetch_package-npm-left.json").unlink()
-    assert "the hook asks for GET https://probe.example/p/left" in run("-k", "test_record_is_valid and left").stdout.str()
+    (kit.recordings / "fetch_package-npm-left.json").unlink()
+    assert "the hook asks for GET https://probe.example/p/left" in kit.judge("test_record_is_valid")
 
 
 # The kit can't be weakened without a word.
 
-OVERRIDE = plugin.TEST + "\n    def test_no_secret_leaves(self):\n        pass\n"
-MIXED = plugin.TEST.replace("class TestProbe(", "class Lax:\n    test_no_secret_leaves = None\n\n\nclass TestProbe(Lax, ")
-UNREASONED = plugin.TEST + '\n    excused = {"test_no_secret_leaves": ""}\n'
-UNKNOWN = plugin.TEST + '\n    excused = {"test_nothing": "there is no such test"}\n'
+
+def test_a_standard_test_can_not_be_overridden() -> None:
+    with pytest.raises(TypeError, match="Mine overrides test_no_secret_leaves: standard tests can't be overridden"):
+        type("Mine", (ProviderConformance,), {"test_no_secret_leaves": lambda self: None})
+    lax = type("Lax", (), {"test_no_secret_leaves": None})
+    with pytest.raises(TypeError, match="Lax overrides test_no_secret_leaves"):
+        type("Mine", (lax, ProviderConformance), {})
 
 
 @pytest.mark.parametrize(
-    ("test", "said"),
+    ("excused", "said"),
     [
-        (OVERRIDE, "TestProbe overrides test_no_secret_leaves: standard tests can't be overridden"),
-        (MIXED, "Lax overrides test_no_secret_leaves"),
-        (UNREASONED, "needs a reason"),
-        (UNKNOWN, "there is no standard test 'test_nothing'"),
+        ({"test_no_secret_leaves": ""}, "test_no_secret_leaves needs a reason"),
+        ({"test_nothing": "there is no such test"}, "no standard test 'test_nothing'"),
+        ({"loaded": "it is no test, but a fixture"}, "no standard test 'loaded'"),
     ],
-    ids=["override", "mixin", "no reason", "unknown"],
 )
-def test_a_standard_test_can_not_be_overridden(run: Run, test: str, said: str) -> None:
-    run.write(test=test)
-    result = run()
-    assert result.ret != 0
-    assert said in result.stdout.str()
+def test_an_excuse_needs_a_test_and_a_reason(excused: dict[str, str], said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        type("Mine", (ProviderConformance,), {"excused": excused})
 
 
-def test_what_is_replaced_later_is_seen(run: Run) -> None:
-    run.write(test=plugin.TEST + "\n\nTestProbe.test_no_secret_leaves = lambda self: None\n")
-    result = run()
+@pytest.fixture
+def check(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
+    """Writes the plugin with a test of its own, and runs that as `wump providers check` does."""
+
+    def check(test: str, *arguments: str, source: str = plugin.SOURCE) -> pytest.RunResult:
+        folder = pytester.path / "plugin"
+        plugin.write(folder, source=source, test=test)
+        pytester.syspathinsert(folder)
+        options = ("-p", "wump_core.testing.checking", "-p", "no:cacheprovider")
+        return pytester.runpytest_inprocess(*options, *arguments, str(folder / "tests"))
+
+    return check
+
+
+def test_a_good_provider_passes_as_a_whole(check: Any) -> None:
+    result = check(plugin.TEST)
+    assert result.ret == 0
+    assert "failed" not in result.parseoutcomes()
+    assert "left out" not in result.stdout.str()
+
+
+def test_what_is_replaced_later_is_seen(check: Any) -> None:
+    result = check(plugin.TEST + "\n\nTestProbe.test_no_secret_leaves = lambda self: None\n", "-x")
     assert result.ret != 0
     assert "standard tests were replaced: test_no_secret_leaves" in result.stdout.str()
 
 
-def test_an_excuse_is_shown_and_must_be_needed(run: Run) -> None:
-    excuse = '\n    excused = {"test_missing_is_not_found": "this upstream redirects to a search"}\n'
-    run.write(test=plugin.TEST + excuse)
-    result = run("-k", "test_missing_is_not_found")
+EXCUSING = plugin.TEST + '\n    excused = {"test_missing_is_not_found": "this upstream redirects to a search"}\n'
+
+
+def test_an_excuse_must_be_needed(check: Any) -> None:
+    result = check(EXCUSING, "-k", "test_missing_is_not_found")
     assert result.parseoutcomes()["failed"] == 4
     assert "[XPASS(strict)] this upstream redirects to a search" in result.stdout.str()
+
+
+def test_an_excuse_is_shown(check: Any) -> None:
     source = plugin.SOURCE.replace(GET, GET + "    if response.status_code in (404, 410):\n        return None\n")
-    (run.folder / f"{plugin.MODULE}.py").write_text(source)
-    result = run("-k", "test_missing_is_not_found")
+    result = check(EXCUSING, "-k", "test_missing_is_not_found", source=source)
     assert result.parseoutcomes()["xfailed"] == 4
     assert "excused: test_missing_is_not_found[fetch_package-404]: this upstream redirects" in result.stdout.str()
+
+
+SKIPPING = plugin.TEST.replace("class TestProbe", "@pytest.mark.skip(reason='later')\nclass TestProbe")
 
 
 @pytest.mark.parametrize(
     ("test", "arguments"),
     [
-        (plugin.TEST, ("--deselect", "plugin/tests/test_probe.py::TestProbe::test_import_is_light")),
-        (plugin.TEST.replace("class TestProbe", "@pytest.mark.skip(reason='later')\nclass TestProbe"), ()),
+        (plugin.TEST, ("-k", "test_distribution_is_as_announced")),
+        (SKIPPING, ()),
         (plugin.TEST.replace("class TestProbe", "class ProbeTests"), ()),
     ],
     ids=["deselected", "skipped", "not collected"],
 )
-def test_what_is_left_out_fails_a_check(run: Run, test: str, arguments: tuple[str, ...]) -> None:
-    run.write(test=test)
-    result = run(*arguments)
+def test_what_is_left_out_fails_a_check(check: Any, test: str, arguments: tuple[str, ...]) -> None:
+    result = check(test, *arguments)
     assert result.ret == 1
     assert "left out: " in result.stdout.str()
 
@@ -354,4 +386,3 @@ def test_junk_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source
     task = {"provider": "probe", "settings": {}, "path": "probe.json", "siblings": [], "seconds": 1}
     found = junk.run(task | {"root": str(tmp_path / "tests" / "recordings" / "manifests")})
     assert any(said in fault for fault in found), found
-    assert subprocess.run([sys.executable, "-c", ""], check=True).returncode == 0

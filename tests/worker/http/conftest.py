@@ -63,10 +63,11 @@ def open_way(upstream: HostileUpstream, valkey_url: str) -> Ways:
         )
         settings = TokenSettings(base_url=address, hosts=hosts, token=tuple(SecretStr(token) for token in tokens))
         shared = SharedState(SecretStr(valkey) if valkey else None)
+        worker_settings = WorkerSettings.model_validate({"patience_seconds": 0} | worker)
         way = Upstream(
             "some",
             settings,
-            WorkerSettings(**({"patience_seconds": 0} | worker)),
+            worker_settings,
             info=info,
             shared=shared,
             engine=engine,

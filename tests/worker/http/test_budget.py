@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import httpx
 import pytest
@@ -25,9 +26,9 @@ def limits(requests: int, seconds: float, concurrency: int = 8) -> RateLimits:
     return RateLimits(resources={"core": (Limit(requests=requests, seconds=seconds),)}, concurrency=concurrency)
 
 
-async def in_workers(work: Callable[[], Awaitable[int]]) -> int:
+async def in_workers(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Do it in four threads, each with an event loop of its own; the sum of what they say."""
-    return sum(await asyncio.gather(*(asyncio.to_thread(asyncio.run, work()) for _ in range(WORKERS))))  # ty: ignore[invalid-argument-type]
+    return sum(await asyncio.gather(*(asyncio.to_thread(asyncio.run, work()) for _ in range(WORKERS))))
 
 
 async def ask_often(client: httpx.AsyncClient, url: str, times: int) -> int:
@@ -145,7 +146,7 @@ def _date(seconds: int) -> str:
     ids=["epoch", "milliseconds", "seconds", "gitlab", "date", "old draft", "draft", "one field"],
 )
 async def test_what_the_upstream_says_is_left_is_believed(
-    open_way: Ways, upstream: HostileUpstream, headers: dict[str, str]
+    open_way: Ways, upstream: HostileUpstream, headers: dict[str, Any]
 ) -> None:
     url = upstream.answer("/", b"{}", **headers)
     async with open_way() as way, way.make_client(on_demand=True) as client:

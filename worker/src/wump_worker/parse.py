@@ -11,10 +11,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from wump_core.cli import EXIT_NO
 from wump_core.errors import ConfigurationError
+from wump_core.manifests import make_printable
 from wump_core.noise import mark_path
 from wump_core.providers import load_providers
 from wump_core.settings import load_settings
@@ -74,7 +73,7 @@ def _note_refused(documents: Iterable[Document], refused: list[Document]) -> Ite
 
 def _print(documents: Iterator[Document], output: Format) -> None:
     if output is Format.table:
-        _print_table(documents)
+        _print_tables(documents)
     elif output is Format.cyclonedx:
         sys.stdout.write(_dump(make_bill(documents)) + "\n")
     elif output is Format.ndjson:
@@ -92,28 +91,41 @@ def _dump(document: Any) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
-def _print_table(documents: Iterator[Document]) -> None:
-    """A row per dependency; what could not be read goes to standard error."""
-    table = Table("place", "package", "requirement", "version", "scope", "mark", box=None, pad_edge=False)
-    files = 0
+def _print_tables(documents: Iterator[Document]) -> None:
+    """A table per file, which rich would need seconds for; what could not be read goes to standard error."""
+    files = dependencies = 0
     for document in documents:
         files += 1
-        mark = mark_path(document["path"]) or ""
-        for item in document["dependencies"]:
-            table.add_row(*(escape(cell) for cell in (*_cells(document["path"], item), mark)))
+        dependencies += len(document["dependencies"])
         for item in document["diagnostics"]:
-            refused = "refused: " if document["status"] == "refused" else ""
-            err.print(f"{_place(document['path'], item)}: {refused}{item['message']}", markup=False)
-    if table.row_count:
-        Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
-    err.print(f"wump: {files:,} files, {table.row_count:,} dependencies", markup=False)
+            place = f"{document['path']}:{item['line']}" if item["line"] else document["path"]
+            err.print(f"{place}: {_refused(document)}{make_printable(item['message'], 2_000)}", markup=False)
+        if document["status"] != "refused":
+            sys.stdout.write("\n".join((_heading(document), *_align(map(_cells, document["dependencies"])))) + "\n\n")
+    err.print(f"wump: {files:,} files, {dependencies:,} dependencies", markup=False)
 
 
-def _cells(path: str, item: Document) -> tuple[str, ...]:
+def _refused(document: Document) -> str:
+    return "refused: " if document["status"] == "refused" else ""
+
+
+def _heading(document: Document) -> str:
+    project = document["project"] or {}
+    told = (project.get("name"), project.get("version"), document["format"], mark_path(document["path"]))
+    return f"{document['path']}: " + ", ".join(make_printable(text, 100) for text in told if text)
+
+
+def _cells(item: Document) -> list[str]:
     name = item["purl"] or f"{item['name']} ({item['source']})"
     scope = item["scope"] if item["direct"] else f"{item['scope']}, transitive"
-    return _place(path, item), name, item["requirement"] or "", item["resolved_version"] or "", scope
+    cells = (str(item["line"] or ""), name, item["requirement"] or "", item["resolved_version"] or "", scope)
+    return [make_printable(cell, 100) for cell in cells]
 
 
-def _place(path: str, item: Document) -> str:
-    return f"{path}:{item['line']}" if item["line"] else path
+def _align(rows: Iterable[list[str]]) -> Iterator[str]:
+    """Columns as wide as their widest cell; the first, a number, to the right."""
+    known = list(rows)
+    widths = [max(map(len, column)) for column in zip(*known, strict=True)]
+    for line, *cells in known:
+        aligned = (cell.ljust(width) for cell, width in zip(cells, widths[1:], strict=True))
+        yield "  ".join((line.rjust(widths[0] + 2), *aligned)).rstrip()

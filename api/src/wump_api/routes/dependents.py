@@ -25,7 +25,7 @@ from wump_api.inject import AboutPackage, Asked, PackageRoute
 from wump_api.models import DependentOrganization, DependentRepository, EvidenceStatement, Page
 from wump_api.pages import make_cursor, read_cursor
 from wump_api.problems import Problem, ProblemDetails
-from wump_api.routes.packages import ABOUT_PACKAGE, READ_ERRORS, PageParameters
+from wump_api.routes.packages import ABOUT_PACKAGE, READ_ERRORS, CursorParameters, PageParameters
 from wump_api.routes.streams import stream_dependents
 
 router = APIRouter(prefix=f"{ABOUT_PACKAGE}/dependents", tags=["dependents"], route_class=PackageRoute)
@@ -47,7 +47,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-class DependentsParameters(PageParameters):
+class DependentsParameters(CursorParameters):
     """Which organizations, in which order, as what."""
 
     sort: Sort = Field("repositories", description="Descending; unknown values come last.")
@@ -58,7 +58,7 @@ class DependentsParameters(PageParameters):
     output: Literal["json", "ndjson", "csv"] = Field(
         "json", alias="format", description="A page as JSON, or all rows as a stream from one snapshot."
     )
-    limit: int | None = Field(  # type: ignore[assignment]
+    limit: int | None = Field(
         None, ge=1, le=2**31 - 1, description="Rows of a page, 100 at the most, else 50; of a stream, else all."
     )
 

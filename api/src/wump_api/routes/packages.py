@@ -34,13 +34,18 @@ AWAY = {"model": ProblemDetails, "description": "The database is away."}
 READ_ERRORS = {404: NOT_FOUND, 409: AMBIGUOUS, 422: INVALID, 503: AWAY}
 
 
-class PageParameters(Parameters):
-    """How much of a list, and from where."""
+class CursorParameters(Parameters):
+    """From where a list goes on."""
 
-    limit: int = Field(50, ge=1, le=100, description="Rows of a page.")
     cursor: str | None = Field(
         None, max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the page before; of this query only."
     )
+
+
+class PageParameters(CursorParameters):
+    """How much of a list, and from where."""
+
+    limit: int = Field(50, ge=1, le=100, description="Rows of a page.")
 
 
 @router.post(

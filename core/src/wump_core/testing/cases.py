@@ -78,8 +78,8 @@ class Played:
     printed: str = ""
 
     def dump(self, case: Case) -> Any:
-        """The result as it is kept beside the recording."""
-        pages = [dump_result(page) for page in self.pages]
+        """The result as it is kept: without defaults, so that fields which a later core adds change nothing."""
+        pages = [dump_result(page, defaults=False) for page in self.pages]
         return pages if case.hook in PAGED_HOOKS else pages[0]
 
 

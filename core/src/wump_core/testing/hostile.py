@@ -1,6 +1,7 @@
 """Hostile answers and files: an upstream's bad days, and junk in place of a manifest."""
 
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -96,6 +97,26 @@ def list_echoes(secret: str) -> tuple[Fault, ...]:
     )
 
 
+_VALUES = re.compile(
+    rb'"[^"\n]*"|\'[^\'\n]*\'|\[[^\[\]]*\]|\{[^{}]*\}|(?<=[:=>] )[^\s,]+|(?<=>)[^<>\n]+(?=<)|\b\d[\d.]*'
+)
+"""What looks like a value, in whichever format."""
+_OTHER_VALUES = (
+    b"7",
+    b"null",
+    b"true",
+    b"-1e999",
+    b"[]",
+    b"{}",
+    b'""',
+    b'"x"',
+    b"[7]",
+    b'{"x": 7}',
+    b"2020-01-01",
+    b"[[]]",
+)
+
+
 def list_junk(content: bytes) -> Iterator[tuple[str, bytes]]:
     """Files that are none, each with its name; the same ones for the same content."""
     yield "empty", b""
@@ -139,6 +160,11 @@ def _mutations(content: bytes) -> Iterator[tuple[str, bytes]]:
             if spoiled:
                 spoiled[dice.randrange(len(spoiled))] = dice.choice(b"\0\xff\"'[]{}<>,:=\\#-@ \n\t0a")
         yield f"spoiled {number}", bytes(spoiled)
+    values = list(_VALUES.finditer(content))
+    for number in range(80 if values else 0):
+        found = values[number % len(values)] if len(values) < 80 else dice.choice(values)
+        other = dice.choice(_OTHER_VALUES)
+        yield f"{other.decode()} at {found.start()}", content[: found.start()] + other + content[found.end() :]
     lines = content.splitlines(keepends=True)
     for number in range(10):
         yield f"shuffled {number}", b"".join(dice.sample(lines, len(lines)))

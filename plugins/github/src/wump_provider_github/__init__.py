@@ -8,7 +8,6 @@ from wump_core import (
     DependentRecord,
     ManifestRecord,
     OrganizationRecord,
-    PackageRecord,
     Page,
     ProviderHealth,
     ProviderInfo,
@@ -26,7 +25,6 @@ from wump_provider_github import (
     files,
     manifests,
     organizations,
-    packages,
     repositories,
     sboms,
     search,
@@ -34,7 +32,7 @@ from wump_provider_github import (
     status,
     trees,
 )
-from wump_provider_github.settings import GitHubSettings
+from wump_provider_github.settings import LIMITS, GitHubSettings
 
 FORMATS = manifests.FORMATS
 
@@ -45,20 +43,15 @@ def describe_provider() -> ProviderInfo:
     return ProviderInfo(
         title="GitHub",
         provider_type="repository",
-        ecosystems=tuple(dependents.MANIFESTS),
+        ecosystems=tuple(dict.fromkeys((*dependents.MANIFESTS, *manifests.ECOSYSTEMS))),
         manifests=manifests.GLOBS,
         settings_class=GitHubSettings,
         rate_limit="With a token 5,000 requests an hour, 30 searches and 10 code searches a minute; without, 60.",
+        limits=LIMITS,
         licence="None stated as a whole: each repository has its own. GitHub's terms allow to use what is public.",
         attribution="GitHub",
         terms="GitHub's Terms of Service, section H (API terms), and its Acceptable Use Policies.",
     )
-
-
-@hookimpl
-async def fetch_package(context: Context, purl: Purl) -> PackageRecord:
-    """Fetch the repository of a GitHub Action."""
-    return await packages.fetch_package(context, purl)
 
 
 @hookimpl

@@ -20,6 +20,7 @@ from wump_core import (
     RepositoryClaim,
     Unavailable,
     collect_items,
+    parse_repository_url,
 )
 
 from wump_provider_github.texts import read_count, read_mapping
@@ -103,8 +104,11 @@ def parse_found_files(
 
 def _parse_file(host: str, raw: Mapping[str, Any]) -> DependentRecord:
     path = raw["repository"]["full_name"]
+    found = parse_repository_url(f"https://{host}/{path}")
+    if found is None:
+        raise ValueError("the file is in no repository that can be named")
     return DependentRecord(
-        repository=RepositoryClaim(host=host, path=path, owner=path.rpartition("/")[0]),
+        repository=RepositoryClaim(host=found.host, path=found.path, owner=found.owner or path.partition("/")[0]),
         certain=False,
         path=raw["path"],
         revision=_read_revision(raw.get("url")),

@@ -14,14 +14,15 @@ import yaml
 from wump_core import InvalidManifest
 
 MAX_DEPTH = 100
-MAX_NODES = 300_000
+MAX_NODES = 150_000
+MAX_REST = 200
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 
 
 @dataclass(slots=True)
 class Scalar:
-    """A text, its line from 1, and what stands behind it on that line: a comment, mostly."""
+    """A text, its line from 1, and what stands right behind it on its last line: a comment, mostly."""
 
     text: str
     line: int
@@ -136,7 +137,7 @@ class _Composer:
 
     def _make_scalar(self, event: Any) -> Scalar:
         end = event.end_mark
-        rest = self._rows[end.line][end.column :] if end.line < len(self._rows) else ""
+        rest = self._rows[end.line][end.column : end.column + MAX_REST] if end.line < len(self._rows) else ""
         plain = event.style in (None, "")
         return self._remember(event, Scalar(event.value, event.start_mark.line + 1, rest, plain))
 

@@ -4,6 +4,7 @@ Source: GitHub's GraphQL API documentation, "Rate limits and query limits" and "
 types are those of the public schema and of what GitHub was seen to answer.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from wump_provider_github.upstream import check_status, find_retry, read_object
 
 PAGE_SIZE = 100
 SMALLEST_PAGE = 10
+_TYPE = re.compile(r"[A-Za-z_]{1,60}")
 _LIMITED = frozenset({"RATE_LIMITED", "RATE_LIMIT", "graphql_rate_limit"})
 _TOO_HEAVY = frozenset({"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED"})
 _FORBIDDEN = frozenset({"FORBIDDEN", "INSUFFICIENT_SCOPES"})
@@ -50,7 +52,7 @@ class Answer:
         return tuple(
             Diagnostic(
                 field=read_text(".".join(map(str, _read_path(error))), 255),
-                message=read_text(f"{_read_type(error)}: {error.get('message')}", 500) or "no reason given",
+                message=f"GitHub did not tell this ({_read_type(error)})",
             )
             for error in self.errors[:100]
             if _read_type(error) not in ignored
@@ -102,23 +104,24 @@ def read_answer(response: httpx.Response) -> Answer:
     body = read_object(response)
     errors = tuple(error for error in body.get("errors") or () if isinstance(error, dict))
     kinds = {_read_type(error) for error in errors} | {str(error.get("code")) for error in errors}
-    message = read_text(next((error.get("message") for error in errors), None), 300) or "no reason given"
+    reason = ", ".join(sorted({_read_type(error) for error in errors})[:5]) or "no reason given"
     if kinds & _LIMITED or any("rate limit" in str(error.get("message")).lower() for error in errors):
-        raise RateLimited(f"GraphQL: {message}", find_retry(response))
+        raise RateLimited(f"the limit of GraphQL is spent ({reason})", find_retry(response))
     if kinds & _TOO_HEAVY:
-        raise TooHeavy(f"GraphQL: {message}")
+        raise TooHeavy(f"the query was too heavy ({reason})")
     data = read_mapping(body.get("data"))
     if any(value is not None for value in data.values()):
         return Answer(data, errors)
     if kinds & _FORBIDDEN:
-        raise CredentialsRejected(f"GraphQL: {message}")
+        raise CredentialsRejected(f"the token may not ask GraphQL for this ({reason})")
     if "NOT_FOUND" in kinds:
-        raise NotFound(f"GraphQL: {message}")
-    raise InvalidResponse(f"GraphQL answered without data: {message}")
+        raise NotFound("GraphQL knows of no such thing")
+    raise InvalidResponse(f"GraphQL answered without data ({reason})")
 
 
 def _read_type(error: Mapping[str, Any]) -> str:
-    return str(error.get("type") or read_mapping(error.get("extensions")).get("code") or "error")
+    found = error.get("type") or read_mapping(error.get("extensions")).get("code")
+    return found if isinstance(found, str) and _TYPE.fullmatch(found) else "unknown error"
 
 
 def _read_path(error: Mapping[str, Any]) -> list[Any]:

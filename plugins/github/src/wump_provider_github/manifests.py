@@ -4,39 +4,39 @@ from collections.abc import Mapping
 
 from wump_core import Format, ManifestRecord, list_globs, parse_with
 
-from wump_provider_github.submodules import parse_gitmodules
-from wump_provider_github.workflows import parse_action, parse_workflow
+from wump_provider_github import submodules, workflows
 
 FORMATS = (
     Format(
         name="workflow",
         globs=(".github/workflows/*.yml", ".github/workflows/*.yaml"),
         kind="manifest",
-        max_bytes=1_000_000,
+        max_bytes=500_000,
         yields="Actions and reusable workflows with their ref, and the version that a comment gives to a pinned commit;"
         " local actions and images are kept without purl. References with expressions can't be read.",
-        parse=parse_workflow,
+        parse=workflows.parse_workflow,
     ),
     Format(
         name="action.yml",
         globs=("action.yml", "action.yaml"),
         kind="manifest",
-        max_bytes=1_000_000,
+        max_bytes=500_000,
         yields="What the steps of a composite action use, and the image or Dockerfile of a Docker action.",
-        parse=parse_action,
+        parse=workflows.parse_action,
     ),
     Format(
         name=".gitmodules",
         globs=(".gitmodules",),
         kind="manifest",
-        max_bytes=1_000_000,
+        max_bytes=500_000,
         yields="Submodules by name and address, kept as git and never counted.",
-        parse=parse_gitmodules,
+        parse=submodules.parse_gitmodules,
     ),
 )
 """In the order in which they are tried."""
 
 GLOBS = list_globs(FORMATS)
+ECOSYSTEMS = (workflows.ECOSYSTEM, submodules.ECOSYSTEM)
 
 
 def parse_manifest(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:

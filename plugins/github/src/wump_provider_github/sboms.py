@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote, urljoin, urlsplit
 
 import httpx
 from wump_core import (
@@ -39,7 +39,6 @@ _EXACT = re.compile(r"[vV]?\d[\w.+!-]*", re.ASCII)
 _OLD_PREFIX = re.compile(
     r"(?:actions|cargo|composer|go|maven|npm|nuget|pip|pub|rubygems|rust|swift):(?=.)", re.IGNORECASE
 )
-_OFF = "the dependency graph is off, or the token may not read it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ async def _fetch_report(context: Context, graph: str, place: Place) -> Page[Depe
 async def _fetch_stored(context: Context, redirect: httpx.Response) -> httpx.Response:
     """The file at its temporary address, which takes no token: it is on another host, and signed."""
     target = urljoin(str(redirect.url), redirect.headers.get("location", ""))
-    if not target.startswith("https://"):
+    if urlsplit(target).scheme not in ("https", redirect.url.scheme):
         raise InvalidResponse("the report was put at an address without https")
     return await context.http.get(target, follow_redirects=False, extensions={"wump_credential": False})
 
@@ -137,7 +136,7 @@ def _check_graph(response: httpx.Response) -> None:
     try:
         check_status(response)
     except NotFound as error:
-        raise NotFound(f"{_OFF}: {error}") from None
+        raise NotFound(f"{error}; or its dependency graph is off") from None
 
 
 def parse_sbom(payload: Mapping[str, Any], place: Place) -> Page[DependencyRecord]:
@@ -175,7 +174,7 @@ def _is_root(package: Any, roots: set[Any]) -> bool:
 
 
 def _parse_package(package: Mapping[str, Any], direct: set[Any]) -> DependencyRecord:
-    ecosystem, purl, source = _read_purl(_find_locator(package))
+    _, purl, source = _read_purl(_find_locator(package))
     version = read_text(package.get("versionInfo"), 255)
     exact = version is not None and _EXACT.fullmatch(version) is not None and ".*" not in version
     return DependencyRecord(
@@ -186,7 +185,7 @@ def _parse_package(package: Mapping[str, Any], direct: set[Any]) -> DependencyRe
         scope="unknown",
         direct=not direct or package.get("SPDXID") in direct,
         source=source,
-        field=ecosystem,
+        field="packages",
     )
 
 

@@ -1,7 +1,31 @@
-"""Settings: github.com, or an Enterprise host."""
+"""Settings: github.com, or an Enterprise host; and what GitHub allows.
+
+Source of the limits: GitHub's REST API documentation, "Rate limits", and its GraphQL documentation, "Rate limits and
+query limits".
+"""
 
 from pydantic import Field
-from wump_core import ProviderSettings
+from wump_core import Limit, RateLimits, TokenSettings
+
+_MINUTE, _HOUR = 60.0, 3_600.0
+_POINTS = Limit(requests=900, seconds=_MINUTE)
+"""The secondary limit: a GET is one point."""
+
+LIMITS = RateLimits(
+    resources={
+        "core": (Limit(requests=5_000, seconds=_HOUR), _POINTS),
+        "search": (Limit(requests=30, seconds=_MINUTE),),
+        "code_search": (Limit(requests=9, seconds=_MINUTE),),
+        "graphql": (Limit(requests=5_000, seconds=_HOUR), _POINTS),
+        "dependency_sbom": (Limit(requests=100, seconds=_MINUTE),),
+    },
+    anonymous={
+        "core": (Limit(requests=60, seconds=_HOUR),),
+        "search": (Limit(requests=10, seconds=_MINUTE),),
+    },
+    concurrency=8,
+)
+"""By resource, for a user's token and for none. GitHub allows a hundred requests at once, and asks for few."""
 
 STORAGE_HOSTS = (
     "objects.githubusercontent.com",
@@ -14,7 +38,7 @@ STORAGE_HOSTS = (
 """Where GitHub's temporary addresses point, as its documentation of allow lists says; a finished SBOM is one."""
 
 
-class GitHubSettings(ProviderSettings):
+class GitHubSettings(TokenSettings):
     """Settings of the provider `github`."""
 
     base_url: str | None = Field(

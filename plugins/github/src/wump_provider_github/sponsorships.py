@@ -41,11 +41,16 @@ async def fetch_sponsorships(context: Context, host: str, login: str, cursor: st
         raise InvalidResponse("the cursor can't be read: begin again without one")
     query = write_query(_CONNECTIONS[direction], variables=",$first:Int!,$after:String")
     answer = await ask_for_less(context, query, {"login": login, "after": after or None})
-    return parse_sponsorships(host, login, direction, answer)
+    return parse_sponsorships(host, login, direction, after, answer)
 
 
-def parse_sponsorships(host: str, login: str, direction: str, answer: Answer) -> Page[SponsorshipRecord]:
-    """Read one page of one direction."""
+def parse_sponsorships(host: str, login: str, direction: str, after: str, answer: Answer) -> Page[SponsorshipRecord]:
+    """Read one page of one direction.
+
+    Raises:
+        NotFound: There is no such account.
+        InvalidResponse: The next page would be this one again.
+    """
     account = pick_account(answer)
     connection = read_mapping(account.get(_NAMES[direction]))
     raw_nodes = connection.get("nodes")
@@ -53,7 +58,10 @@ def parse_sponsorships(host: str, login: str, direction: str, answer: Answer) ->
     itself = (account.get("login") or login, read_kind(account.get("__typename")))
     items, diagnostics = collect_items(nodes, lambda node: _parse_sponsorship(host, itself, direction, node))
     info = read_mapping(connection.get("pageInfo"))
-    following = f"{direction}:{info['endCursor']}" if info.get("hasNextPage") and info.get("endCursor") else None
+    end = info.get("endCursor") if info.get("hasNextPage") else None
+    if end is not None and (not isinstance(end, str) or end == after):
+        raise InvalidResponse("the next page begins where this one did")
+    following = f"{direction}:{end}" if end else None
     problems = answer.describe_errors(ignored=_EXPECTED)
     return Page[SponsorshipRecord](
         items=items,

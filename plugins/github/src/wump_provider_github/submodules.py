@@ -9,6 +9,9 @@ from typing import Any
 
 from wump_core import Diagnostic, ManifestRecord, decode_text, make_manifest
 
+ECOSYSTEM = "github"
+"""The purl type of what a submodule mostly is."""
+
 _SECTION = re.compile(r'\[\s*submodule\s+"((?:[^"\\]|\\.)*)"\s*\]\s*(.*)', re.IGNORECASE)
 _OTHER_SECTION = re.compile(r"\[[^\]]*\]\s*(.*)")
 _VARIABLE = re.compile(r"([A-Za-z][A-Za-z0-9-]*)\s*=\s*(.*)")
@@ -49,7 +52,7 @@ def parse_gitmodules(path: str, content: bytes, siblings: Mapping[str, bytes]) -
     return make_manifest(
         path,
         format=".gitmodules",
-        ecosystem="github",
+        ecosystem=ECOSYSTEM,
         kind="manifest",
         dependencies=[_make_row(row) for row in rows if row["url"]],
         diagnostics=problems,

@@ -3,6 +3,7 @@
 Source: GitHub's REST API documentation, "Rate limits", "Best practices" and "Troubleshooting".
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,6 +27,16 @@ API_VERSION = "2022-11-28"
 _HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": API_VERSION}
 _SECONDARY_LIMIT_PAGES = ("#about-secondary-rate-limits", "#secondary-rate-limits", "#abuse-rate-limits")
 _LIMIT_WORDS = ("rate limit", "abuse detection")
+_KNOWN_WORDS = re.compile(
+    r"bad credentials|requires authentication|require you to be authenticated|resource not accessible by [a-z ]{5,40}"
+    r"|resource protected by organization saml enforcement|(?:secondary |api )?rate limit(?: already)? exceeded"
+    r"|secondary rate limit|abuse detection|validation failed|cannot be searched"
+    r"|only the first 1000 search results|git repository is empty|repository access blocked|not found|server error",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[a-z][a-z_]{1,30}")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_PERMISSIONS = re.compile(r"[a-z_]{1,40}=[a-z]{1,10}(?:[;,] ?[a-z_]{1,40}=[a-z]{1,10}){0,5}")
 _LONGEST_WAIT = timedelta(days=1)
 _WAIT_WITHOUT_A_WORD = timedelta(seconds=60)
 
@@ -141,25 +152,23 @@ def check_status(response: httpx.Response) -> None:
 
 
 def _read_error(response: httpx.Response, body: Mapping[str, Any]) -> ProviderError:
-    status, message = response.status_code, _read_message(body)
+    status, reason = response.status_code, _describe(body)
     if status in (403, 429) and is_limit(response, body):
-        return RateLimited(f"a limit is spent (HTTP {status}): {message or 'no reason given'}", find_retry(response))
+        return RateLimited(f"a limit is spent (HTTP {status}: {reason})", find_retry(response))
     if (block := body.get("block")) is not None or status == 451:
-        reason = block.get("reason") if isinstance(block, dict) else None
-        since = block.get("created_at") if isinstance(block, dict) else None
-        return NotFound(f"blocked by GitHub ({reason or 'for legal reasons'}{f', {since}' if since else ''})"[:300])
+        return NotFound(_describe_block(block))
     if status in (404, 410):
         return NotFound(f"there is none, it is private, or the token may not see it (HTTP {status})")
     if status in (401, 403):
-        return CredentialsRejected(f"HTTP {status}: {message or 'refused without a reason'}{_missing_scope(response)}")
+        return CredentialsRejected(f"refused (HTTP {status}: {reason}{_describe_permission(response)})")
     if status >= 500 or status in (408, 425):
-        return Unavailable(f"GitHub fails on its side (HTTP {status}){f': {message}' if message else ''}")
-    return InvalidResponse(f"the request was refused (HTTP {status}): {message or 'no reason given'}")
+        return Unavailable(f"GitHub fails on its side (HTTP {status})")
+    return InvalidResponse(f"the request was refused (HTTP {status}: {reason})")
 
 
 def is_limit(response: httpx.Response, body: Mapping[str, Any]) -> bool:
     """Whether a 403 or 429 is about a limit; without any of these marks a 403 is about a permission."""
-    words = _read_message(body).lower()
+    words = str(body.get("message")).lower()
     return (
         response.status_code == 429
         or response.headers.get("x-ratelimit-remaining") == "0"
@@ -196,18 +205,27 @@ def _read_error_body(response: httpx.Response) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _read_message(body: Mapping[str, Any]) -> str:
-    """`message` with the messages of `errors`, for people."""
+def _describe(body: Mapping[str, Any]) -> str:
+    """What is known of the reason. GitHub's own words are not repeated: an upstream may send a secret back."""
     errors = body.get("errors")
-    parts = [body.get("message"), *(_read_part(item) for item in (errors if isinstance(errors, list) else ())[:5])]
-    text = "; ".join(part for part in parts if isinstance(part, str) and part)
-    return "".join(char if char.isprintable() else " " for char in text[:300])
+    parts = [body, *(errors[:5] if isinstance(errors, list) else ())]
+    texts = [part.get("message") if isinstance(part, dict) else part for part in parts]
+    phrases = [found[0] for text in texts if isinstance(text, str) and (found := _KNOWN_WORDS.search(text[:2_000]))]
+    codes = [code for part in parts if isinstance(part, dict) and (code := _read_word(part.get("code")))]
+    return "; ".join(dict.fromkeys(phrases + codes)) or "no known reason"
 
 
-def _read_part(item: object) -> object:
-    return item.get("message") or item.get("code") if isinstance(item, dict) else item
+def _describe_block(block: object) -> str:
+    """Why and since when a repository is blocked."""
+    fields = block if isinstance(block, dict) else {}
+    reason, since = _read_word(fields.get("reason")), _DAY.match(str(fields.get("created_at")))
+    return f"blocked by GitHub ({reason or 'no known reason'}{f', since {since[0]}' if since else ''})"
 
 
-def _missing_scope(response: httpx.Response) -> str:
-    wanted = response.headers.get("x-accepted-github-permissions") or response.headers.get("x-accepted-oauth-scopes")
-    return f" (it wants: {wanted[:100]})" if wanted else ""
+def _read_word(value: object) -> str | None:
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else None
+
+
+def _describe_permission(response: httpx.Response) -> str:
+    wanted = response.headers.get("x-accepted-github-permissions", "")
+    return f"; it wants the permission {wanted}" if _PERMISSIONS.fullmatch(wanted) else ""

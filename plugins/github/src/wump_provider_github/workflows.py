@@ -4,7 +4,7 @@ Source: GitHub's documentation, "Workflow syntax for GitHub Actions" and "Metada
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Siblings
 from typing import Any
 
@@ -22,7 +22,6 @@ from wump_core import (
 
 from wump_provider_github.documents import Mapping, Node, Scalar, Sequence, load_document
 
-MAX_FOUND = 200_001
 ECOSYSTEM = "githubactions"
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _VERSION_COMMENT = re.compile(r"\s+#\s*(?:(?:tag|version|ratchet:\S*@)[:=]?\s*)?([vV]?\d[\w.+-]*)(?:\s|$)")
@@ -41,7 +40,7 @@ def parse_workflow(path: str, content: bytes, siblings: Siblings[str, bytes]) ->
     root = _load(content)
     jobs = root.get("jobs")
     problems = [] if isinstance(jobs, Mapping) else [Diagnostic(field="jobs", message="a workflow must have jobs")]
-    return _make_record(path, "workflow", _list_jobs(jobs), problems)
+    return _make_record(path, "workflow", _Reader().list_jobs(jobs), problems)
 
 
 def parse_action(path: str, content: bytes, siblings: Siblings[str, bytes]) -> ManifestRecord:
@@ -57,7 +56,7 @@ def parse_action(path: str, content: bytes, siblings: Siblings[str, bytes]) -> M
         raise NoManifest("no action: it does not say how it `runs`")
     name = root.get_text("name")
     project = Project(name=name[:214]) if name and name.isprintable() else None
-    return _make_record(path, "action.yml", _list_runs(runs), [], project)
+    return _make_record(path, "action.yml", _Reader().list_runs(runs), [], project)
 
 
 def _load(content: bytes) -> Mapping:
@@ -67,40 +66,51 @@ def _load(content: bytes) -> Mapping:
     return root
 
 
-def _list_jobs(jobs: Node | None) -> Iterator[Found]:
-    for name, job in jobs.items.items() if isinstance(jobs, Mapping) else ():
-        if not isinstance(job, Mapping):
-            continue
-        yield from _list_scalar("uses", f"jobs.{name}.uses", job.get("uses"))
-        yield from _list_image(f"jobs.{name}.container", job.get("container"))
-        services = job.get("services")
-        for service, value in services.items.items() if isinstance(services, Mapping) else ():
-            yield from _list_image(f"jobs.{name}.services.{service}", value)
-        yield from _list_steps(f"jobs.{name}.steps", job.get("steps"))
+class _Reader:
+    """Lists what a document uses. What an alias shows once more stands where it stands, and is listed once."""
 
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
 
-def _list_runs(runs: Mapping) -> Iterator[Found]:
-    yield from _list_scalar("file", "runs.image", runs.get("image"))
-    yield from _list_steps("runs.steps", runs.get("steps"))
+    def list_jobs(self, jobs: Node | None) -> Iterator[Found]:
+        for name, job in self._items(jobs):
+            if not isinstance(job, Mapping) or not self._is_new(job):
+                continue
+            yield from self._list_scalar("uses", f"jobs.{name}.uses", job.get("uses"))
+            yield from self._list_image(f"jobs.{name}.container", job.get("container"))
+            for service, value in self._items(job.get("services")):
+                yield from self._list_image(f"jobs.{name}.services.{service}", value)
+            yield from self._list_steps(f"jobs.{name}.steps", job.get("steps"))
 
+    def list_runs(self, runs: Mapping) -> Iterator[Found]:
+        yield from self._list_scalar("file", "runs.image", runs.get("image"))
+        yield from self._list_steps("runs.steps", runs.get("steps"))
 
-def _list_steps(key: str, steps: Node | None) -> Iterator[Found]:
-    for at, step in enumerate(steps.items if isinstance(steps, Sequence) else ()):
-        if isinstance(step, Mapping):
-            yield from _list_scalar("uses", f"{key}.{at}.uses", step.get("uses"))
+    def _is_new(self, node: Node) -> bool:
+        new = id(node) not in self._seen
+        self._seen.add(id(node))
+        return new
 
+    def _items(self, node: Node | None) -> Iterable[tuple[str, Node]]:
+        return node.items.items() if isinstance(node, Mapping) and self._is_new(node) else ()
 
-def _list_image(key: str, value: Node | None) -> Iterator[Found]:
-    """An image is a text, or a mapping with one."""
-    if isinstance(value, Mapping):
-        yield from _list_scalar("image", f"{key}.image", value.get("image"))
-    else:
-        yield from _list_scalar("image", key, value)
+    def _list_steps(self, key: str, steps: Node | None) -> Iterator[Found]:
+        if not isinstance(steps, Sequence) or not self._is_new(steps):
+            return
+        for at, step in enumerate(steps.items):
+            if isinstance(step, Mapping):
+                yield from self._list_scalar("uses", f"{key}.{at}.uses", step.get("uses"))
 
+    def _list_image(self, key: str, value: Node | None) -> Iterator[Found]:
+        """An image is a text, or a mapping with one."""
+        if isinstance(value, Mapping):
+            yield from self._list_scalar("image", f"{key}.image", value.get("image"))
+        else:
+            yield from self._list_scalar("image", key, value)
 
-def _list_scalar(kind: str, key: str, value: Node | None) -> Iterator[Found]:
-    if isinstance(value, Scalar) and not value.is_null and value.text.strip():
-        yield kind, key, value
+    def _list_scalar(self, kind: str, key: str, value: Node | None) -> Iterator[Found]:
+        if isinstance(value, Scalar) and value.text.strip() and self._is_new(value):
+            yield kind, key, value
 
 
 def _make_record(
@@ -114,8 +124,6 @@ def _make_record(
             problems.append(Diagnostic(field=_printable(key), message=message, line=value.line))
         else:
             rows.append(row | {"scope": "runtime", "field": _printable(key), "line": value.line})
-        if len(rows) + len(problems) >= MAX_FOUND:  # aliases can repeat a list without end
-            break
     return make_manifest(
         path,
         format=form,

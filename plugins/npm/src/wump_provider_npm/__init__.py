@@ -12,13 +12,14 @@ from wump_core import (
     Context,
     ManifestRecord,
     PackageRecord,
+    Page,
     ProviderHealth,
     ProviderInfo,
     Purl,
     hookimpl,
 )
 
-from wump_provider_npm import manifests
+from wump_provider_npm import changes, manifests, search
 from wump_provider_npm.parse import parse_package, reject_unpublished
 
 
@@ -30,6 +31,8 @@ def describe_provider() -> ProviderInfo:
         provider_type="registry",
         ecosystems=("npm",),
         manifests=manifests.GLOBS,
+        settings_class=changes.NpmSettings,
+        needs={"fetch_changes": "changes_url"},
         rate_limit="Not published; the registry answers 429 to clients that ask too fast.",
         licence="None stated: npm puts no open licence on registry metadata. Each package has a licence of its own.",
         attribution="npm registry",
@@ -47,6 +50,18 @@ async def fetch_package(context: Context, purl: Purl) -> PackageRecord:
         reject_unpublished(response.content)
     response.raise_for_status()
     return parse_package(purl, response.content)
+
+
+@hookimpl
+async def search_packages(context: Context, query: str, cursor: str | None) -> Page[PackageRecord]:
+    """Search by words, as far as the registry goes: the first thousand."""
+    return await search.fetch_page(context, query, cursor)
+
+
+@hookimpl
+async def fetch_changes(context: Context, cursor: str | None) -> Page[str]:
+    """Fetch what changed since a sequence number."""
+    return await changes.fetch_page(context, cursor)
 
 
 @hookimpl

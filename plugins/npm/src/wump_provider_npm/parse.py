@@ -52,7 +52,7 @@ def parse_package(purl: Purl, content: bytes) -> PackageRecord:
         "funding": parse_funding(manifest, diagnostics),
         "dependencies": parse_dependencies(manifest, purl.name, diagnostics),
     }
-    return _build_record(fields, diagnostics)
+    return build_record(fields, diagnostics)
 
 
 def reject_unpublished(content: bytes) -> None:
@@ -151,7 +151,7 @@ def _is_repository_checked(manifest: Mapping[str, Any]) -> bool:
     return bool(value) and manifest.get("repository") is not None
 
 
-def _build_record(fields: dict[str, Any], diagnostics: Diagnostics) -> PackageRecord:
+def build_record(fields: dict[str, Any], diagnostics: Diagnostics) -> PackageRecord:
     """Build the record; what its types refuse is left out and diagnosed, so that one bad value sinks nothing."""
     while True:
         try:

@@ -27,6 +27,9 @@ _TARBALL_NAME = re.compile(r".*\.(?:tgz|tar\.gz|tar)", re.DOTALL | re.IGNORECASE
 _RANGE = re.compile(r"[\^~<>=*|].*|[xX]|v?\d+(?:\.(?:\d+|[xX*]))*|v?\d+\.\d+\.\d+[-+ |].*", re.DOTALL)
 
 
+MAX_SPEC_LENGTH = 10_000
+
+
 class Spec(NamedTuple):
     """What an entry asks for. `name` is the real name, behind an alias; `requirement` is as written."""
 
@@ -45,6 +48,8 @@ def parse_spec(key: str, written: str) -> Spec:
     Raises:
         UnreadableSpec: It is an alias of no valid name, or has a protocol that nobody documents.
     """
+    if len(written) > MAX_SPEC_LENGTH:
+        raise UnreadableSpec("too long to be a range")
     text = written.strip()
     if _PATH_START.match(text):
         return Spec("path", key, written)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from wump_core import Context, ManifestRecord, PackageRecord, ProviderHealth, ProviderInfo, Purl, hookimpl
+from wump_core import Context, ManifestRecord, PackageRecord, Page, ProviderHealth, ProviderInfo, Purl, hookimpl
 
-from wump_provider_pypi import manifests, packages
+from wump_provider_pypi import changes, manifests, packages
 
 
 @hookimpl
@@ -26,6 +26,12 @@ def describe_provider() -> ProviderInfo:
 async def fetch_package(context: Context, purl: Purl) -> PackageRecord:
     """Fetch one project with the requirements of its latest release."""
     return await packages.fetch_package(context, purl)
+
+
+@hookimpl
+async def fetch_changes(context: Context, cursor: str | None) -> Page[str]:
+    """Fetch what changed since a serial number."""
+    return await changes.fetch_page(context, cursor)
 
 
 @hookimpl

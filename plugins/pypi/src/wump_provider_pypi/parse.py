@@ -168,7 +168,7 @@ def _parse_dependencies(
         if entry is None:
             findings.note("an entry is no text", field="requires_dist")
             continue
-        dependency, problem = parse_requirement(entry, Place(field="requires_dist"))
+        dependency, problem = parse_requirement(entry, Place(field="requires_dist"), lenient=True)
         if problem:
             findings.note(problem, field="requires_dist")
         # `package[all]` that needs `package[a]` is how extras are put together, not a dependency.

@@ -27,6 +27,9 @@ MAX_GROUPS = 100
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?=\Z|[\s\[(<>=!~^;,@'\"])", re.ASCII)
 _WHOLE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 _EXTRAS = re.compile(r"\s*\[[^\]]*\]")
+_COMMENT = re.compile(r"\s#")
+_PLAUSIBLE = re.compile(r"\s*(?:\Z|[@;(]|(?:[<>=!~]=|===|[<>~^])\s*[^\s<>=!~^,;][^,;]*(?:[,;]|\Z))")
+"""What may stand behind a name. Versions that only older tools take, such as `==dev`, are no reason to doubt."""
 _LINE_BREAK = re.compile(r"[\r\n]+[ \t]*")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@(?=[^/\s])")
 _NO_MEANING = MarkerMeaning(needs_extra=False, extras=())
@@ -73,8 +76,13 @@ class _Parts(NamedTuple):
     readable: bool = True
 
 
-def parse_requirement(text: str, place: Place) -> Reading:
-    """Read one requirement; never raises."""
+def parse_requirement(text: str, place: Place, *, lenient: bool = False) -> Reading:
+    """Read one requirement; never raises.
+
+    Args:
+        lenient: Keep the leading name whatever follows it. The index serves what was uploaded before it checked; in a
+            file of a repository such a line is no requirement.
+    """
     plain = PLAIN.fullmatch(text) if len(text) <= MAX_PLAIN_LENGTH else None
     if plain and (not plain["marker"] or is_marker(plain["marker"])):
         return make_dependency(plain["name"], place, requirement=plain["requirement"], marker=plain["marker"])
@@ -87,6 +95,10 @@ def parse_requirement(text: str, place: Place) -> Reading:
     if extras := _EXTRAS.match(rest):
         rest = rest[extras.end() :]
     problem = _problem_of(whole, text)
+    if problem and (comment := _COMMENT.search(rest)):
+        rest = rest[: comment.start()]
+    if problem and not lenient and not _PLAUSIBLE.match(rest):
+        return Reading(None, f"{quote(text)} is no requirement: left out")
     parts = _take_apart(rest.strip(), valid=problem is None)
     reading = make_dependency(
         name,

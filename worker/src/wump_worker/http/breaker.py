@@ -10,7 +10,7 @@ from wump_core.errors import Unavailable
 
 from wump_worker.http.calls import call_of
 from wump_worker.http.measure import count_call
-from wump_worker.http.shared import SharedState
+from wump_worker.http.shared import SharedState, make_key
 
 FIRST_OPEN_SECONDS = 30
 LONGEST_OPEN_SECONDS = 600
@@ -63,7 +63,7 @@ class BreakerTransport(httpx.AsyncBaseTransport):
         self._inner = inner
         self._provider = provider
         self._shared = shared
-        self._key = f"wump:http:{{{provider}}}:breaker"
+        self._key = make_key(provider, "breaker")
         self._probe_seconds = probe_seconds
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

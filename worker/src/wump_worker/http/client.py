@@ -6,6 +6,7 @@ to addresses that may be asked.
 """
 
 import asyncio
+import functools
 import os
 import ssl
 from importlib.metadata import version
@@ -19,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from wump_core.errors import InvalidResponse
 from wump_core.hookspecs import ProviderInfo
 from wump_core.limits import RateLimits
+from wump_core.records import ProviderHealth, RateLimitStatus
 from wump_core.registries import TABLES
 from wump_core.settings import ProviderSettings
 
@@ -33,6 +35,7 @@ from wump_worker.http.measure import MeasuredTransport
 from wump_worker.http.retries import RetryingTransport
 from wump_worker.http.revalidation import RevalidatingTransport
 from wump_worker.http.shared import SharedState
+from wump_worker.http.status import get_breaker, get_limits
 from wump_worker.settings import WorkerSettings
 
 MAX_REDIRECTS = 5
@@ -77,9 +80,9 @@ class Upstream:
         allowed = frozenset(origin_of(url) for url in (base_url, *hosts))
         is_named = base_url_origin != TABLES and "base_url" in settings.model_fields_set
         named = frozenset(url.host for url in (base_url, *hosts)[0 if is_named else 1 :])
-        shared = shared or SharedState()
-        tokens = list_tokens(provider, settings)
-        limits = settings.limits or (info.limits if info else None) or RateLimits()
+        self._shared = shared = shared or SharedState()
+        self._tokens = tokens = list_tokens(provider, settings)
+        self._limits = limits = settings.limits or (info.limits if info else None) or RateLimits()
         limiter = Limiter(provider, limits, shared, lease_seconds=worker.total_timeout_seconds + 5)
 
         layers: httpx.AsyncBaseTransport = _open_network(provider, base_url, named)
@@ -111,6 +114,14 @@ class Upstream:
             max_redirects=MAX_REDIRECTS,
             trust_env=False,
         )
+
+    async def get_limits(self) -> RateLimitStatus:
+        """What the upstream said is left, as all workers know it; nothing while Valkey is away."""
+        return await get_limits(self._shared, self._provider, self._limits, [token.id for token in self._tokens])
+
+    async def get_breaker(self) -> ProviderHealth:
+        """Whether the workers ask the upstream at all, and if not, why."""
+        return await get_breaker(self._shared, self._provider)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -182,7 +193,7 @@ def make_client(
 def _open_network(provider: str, base_url: httpx.URL, named: frozenset[str]) -> httpx.AsyncHTTPTransport:
     proxy = _proxy_for(base_url)
     transport = httpx.AsyncHTTPTransport(
-        verify=_tls_context(),
+        verify=_tls_context(_ca_files()),
         trust_env=False,
         proxy=proxy,
         limits=httpx.Limits(max_connections=20, max_keepalive_connections=5),
@@ -199,14 +210,18 @@ def _host_url(host: str) -> httpx.URL:
     return httpx.URL(host if "://" in host else f"https://{host}")
 
 
-def _tls_context() -> ssl.SSLContext:
-    """The system's certificates, certifi's where the system has none, and the user's own."""
+def _ca_files() -> tuple[str, ...]:
+    """Where certificates are that the system may not have: certifi's, and those of the user."""
+    own = (os.environ.get(name) for name in _CA_VARIABLES)
+    return (certifi.where(), *(path for path in own if path and Path(path).is_file()))
+
+
+@functools.cache
+def _tls_context(ca_files: tuple[str, ...]) -> ssl.SSLContext:
+    """One for all providers: reading the certificates takes a tenth of a second."""
     context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    for name in _CA_VARIABLES:
-        path = os.environ.get(name)
-        if path and Path(path).is_file():
-            context.load_verify_locations(path)
+    for path in ca_files:
+        context.load_verify_locations(path)
     return context
 
 

@@ -21,7 +21,7 @@ from wump_core.settings import ProviderSettings
 from wump_worker.http.calls import Call, call_of, with_call, with_headers, with_url
 from wump_worker.http.guard import Origin, origin_of
 from wump_worker.http.limiter import Limiter
-from wump_worker.http.shared import SharedState
+from wump_worker.http.shared import SharedState, make_key
 
 REJECTED_SECONDS = 900
 """How long a rejected token is set aside before it is tried again."""
@@ -74,7 +74,6 @@ class RotatingTransport(httpx.AsyncBaseTransport):
         self._origin = origin
         self._limiter = limiter
         self._shared = shared
-        self._prefix = f"wump:http:{{{provider}}}:rejected:"
         self._set_aside: dict[str, float] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -121,12 +120,12 @@ class RotatingTransport(httpx.AsyncBaseTransport):
             return response, None
         log.warning("provider.token_rejected", provider=self._provider, credential=token.id, seconds=REJECTED_SECONDS)
         self._set_aside[token.id] = time.monotonic() + REJECTED_SECONDS
-        await self._shared.run(_NOTE_REJECTED, [self._prefix + token.id], [REJECTED_SECONDS])
+        await self._shared.run(_NOTE_REJECTED, [make_key(self._provider, "rejected", token.id)], [REJECTED_SECONDS])
         return None, None
 
     async def _list_rejected(self) -> set[str]:
         ids = [token.id for token in self._tokens]
-        answer = await self._shared.run(_LIST_REJECTED, [self._prefix + id_ for id_ in ids], ids)
+        answer = await self._shared.run(_LIST_REJECTED, [make_key(self._provider, "rejected", id_) for id_ in ids], ids)
         now = time.monotonic()
         return {part.decode() for part in answer or ()} | {id_ for id_ in ids if self._set_aside.get(id_, 0.0) > now}
 

@@ -17,8 +17,10 @@ from wump_core.limits import Limit, RateLimits
 
 from wump_worker.http.calls import Call
 from wump_worker.http.reported import Report
-from wump_worker.http.shared import SharedState
+from wump_worker.http.shared import SharedState, make_key
 
+ANONYMOUS = "anonymous"
+"""In place of a credential's id where there is none."""
 KEPT_FOR_ON_DEMAND = 10
 """One in so many requests is kept for work that somebody waits for."""
 LOCAL_SHARE = 10
@@ -162,11 +164,9 @@ class Limiter:
                 time.monotonic() + report.reset_in,
             )
         self._local.settle(call, ticket.id, max(hold, float(FIRST_STRIKE_SECONDS) if is_strike else 0.0), report)
-        keys = self._keys(call, call.resource)
-        keys[2] = self._keys(call, report.resource or call.resource)[2]
         answer = await self._shared.run(
             _SETTLE,
-            keys,
+            self._keys(call, report.resource or call.resource),
             [
                 *(ticket.id, int(was_sent)),
                 *("" if value is None else value for value in (report.remaining, report.limit or 0, report.reset_in)),
@@ -182,13 +182,12 @@ class Limiter:
         return remaining if until > time.monotonic() else None
 
     def _keys(self, call: Call, resource: str) -> list[str]:
-        base = f"wump:http:{{{self._provider}}}"
-        scope = call.credential or "anonymous"
+        scope = call.credential or ANONYMOUS
         return [
-            f"{base}:sent:{scope}:{call.resource}",
-            f"{base}:under_way",
-            f"{base}:reported:{scope}:{resource}",
-            f"{base}:hold:{scope}",
+            make_key(self._provider, "sent", scope, call.resource),
+            make_key(self._provider, "under_way"),
+            make_key(self._provider, "reported", scope, resource),
+            make_key(self._provider, "hold", scope),
         ]
 
 

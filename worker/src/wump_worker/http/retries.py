@@ -11,7 +11,11 @@ _WORTH_ANOTHER = frozenset({408, 425, 500, 502, 503, 504})
 
 
 class _Repeat(Exception):
-    """The answer is worth another try."""
+    """The answer is worth another try; it is the answer if there is none."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(f"HTTP {response.status_code}")
+        self.response = response
 
 
 class RetryingTransport(httpx.AsyncBaseTransport):
@@ -32,12 +36,15 @@ class RetryingTransport(httpx.AsyncBaseTransport):
             wait_max=3,
             wait_jitter=0.7,
         )
-        async for attempt in attempts:
-            with attempt:
-                response = await self._inner.handle_async_request(request)
-                if response.status_code in _WORTH_ANOTHER and attempt.num < TRIES and not _asks_for_patience(response):
-                    raise _Repeat(f"HTTP {response.status_code}")
-                return response
+        try:
+            async for attempt in attempts:
+                with attempt:
+                    response = await self._inner.handle_async_request(request)
+                    if response.status_code in _WORTH_ANOTHER and not _asks_for_patience(response):
+                        raise _Repeat(response)
+                    return response
+        except _Repeat as last:
+            return last.response
         raise AssertionError("the last try returns or raises")
 
     async def aclose(self) -> None:

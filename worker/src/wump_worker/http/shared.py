@@ -20,6 +20,11 @@ _CONNECTIONS = 8
 log = structlog.get_logger("wump.http")
 
 
+def make_key(provider: str, *parts: str) -> str:
+    """A key in Valkey. All keys of a provider lie on one node of a cluster, so that one script may touch them."""
+    return f"wump:http:{{{provider}}}:{':'.join(parts)}"
+
+
 class SharedState:
     """Runs scripts on Valkey, on the event loop that first uses it."""
 

@@ -26,8 +26,8 @@ from wump_core.records import ManifestRecord
 
 from wump_worker.parsing.protocol import READY, Kind, Request, load_request, receive, send
 
-GRACE_SECONDS = 0.5
-"""The parent's own deadline comes first."""
+LONGEST_SECONDS = 600
+"""By the clock, for a child that hangs and whose parent is gone."""
 
 GARBAGE_OBJECTS = 20_000
 
@@ -78,7 +78,8 @@ def _confine() -> None:
     """Forbid what no parser needs: programs, connections, files to write, core dumps, and Ctrl-C of the parent."""
     sys.addaudithook(_refuse)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process whatever it is busy with
+    for number in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)  # ends the process whatever it is busy with
     for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
         resource.setrlimit(limit, (0, resource.getrlimit(limit)[1]))
 
@@ -98,11 +99,13 @@ def _end_with(parent: socket.socket) -> None:
 
 
 def _limit(request: Request) -> None:
-    signal.setitimer(signal.ITIMER_REAL, request.seconds + GRACE_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, request.seconds)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST_SECONDS)
     _set_most_data(_data_bytes() + request.memory_bytes)
 
 
 def _lift_limits() -> None:
+    signal.setitimer(signal.ITIMER_PROF, 0)
     signal.setitimer(signal.ITIMER_REAL, 0)
     _set_most_data(resource.RLIM_INFINITY)
 

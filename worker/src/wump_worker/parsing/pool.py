@@ -25,10 +25,13 @@ START_SECONDS = 30.0
 """To start Python and import a plugin."""
 
 FILE_SECONDS, MEGABYTE_SECONDS = 1.5, 0.5
-"""A file's deadline, with its siblings: a small one is read in milliseconds."""
+"""Processor time for a file, with its siblings: a small one is read in milliseconds. A busy machine is no excuse."""
 
-FILE_BYTES, BYTES_PER_BYTE = 128_000_000, 20
-"""What reading a file may need of memory: a document in Python takes about ten times its text."""
+PATIENCE = 6
+"""Time by the clock, in times of that: also a child that only waits ends."""
+
+FILE_BYTES, BYTES_PER_BYTE = 100_000_000, 12
+"""What reading a file may need of memory: a document in Python takes up to ten times its text."""
 
 RETIRE_BYTES = 500_000_000
 """After so much a child is replaced, since memory that was needed once is seldom given back."""
@@ -119,17 +122,17 @@ class _Child:
         """The answer: its kind in the first byte."""
         size = len(content) + sum(map(len, siblings.values()))
         seconds = FILE_SECONDS + MEGABYTE_SECONDS * size / 1_000_000
-        memory = FILE_BYTES + BYTES_PER_BYTE * size
+        request = Request(provider, path, content, siblings, seconds, FILE_BYTES + BYTES_PER_BYTE * size)
         self._get_ready(provider)
         self.bytes_read += size
         try:
-            self._socket.settimeout(seconds)
-            send(self._socket, dump_request(Request(provider, path, content, siblings, seconds, memory)))
-            return receive(self._socket, seconds=seconds, most=MAX_ANSWER_BYTES)
+            self._socket.settimeout(seconds * PATIENCE)
+            send(self._socket, dump_request(request))
+            return receive(self._socket, seconds=seconds * PATIENCE, most=MAX_ANSWER_BYTES)
         except TimeoutError:
-            raise InvalidManifest(f"took longer than {seconds:.1f} seconds to be read") from None
+            raise InvalidManifest(f"took longer than {seconds * PATIENCE:.0f} seconds to be read") from None
         except (OSError, EOFError):
-            raise InvalidManifest(self._why_it_ended(memory)) from None
+            raise InvalidManifest(self._why_it_ended(request)) from None
 
     def _get_ready(self, provider: str) -> None:
         if provider in self._ready:
@@ -142,13 +145,15 @@ class _Child:
             raise ProviderFailed(f"the plugin {provider} hangs or ends the process when it is imported") from None
         self._ready.add(provider)
 
-    def _why_it_ended(self, memory: int) -> str:
+    def _why_it_ended(self, request: Request) -> str:
         self._socket.close()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
         code = self._process.returncode
+        if code == -signal.SIGPROF:
+            return f"took longer than {request.seconds:.1f} seconds of processor time to be read"
         if code == -signal.SIGABRT:  # how compiled code gives up that gets no memory
-            return f"needed more memory than {memory // 1_000_000} MB to be read, or crashed its parser"
+            return f"needed more memory than {request.memory_bytes // 1_000_000} MB to be read, or crashed its parser"
         return f"crashed its parser ({signal.Signals(-code).name if code and code < 0 else 'it ended'})"
 
     def end(self) -> None:

@@ -28,7 +28,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A file to read, and what reading it may take beyond what the child has when it is idle."""
+    """A file to read, with the processor time that it may take and the memory beyond that of an idle child."""
 
     provider: str
     path: str

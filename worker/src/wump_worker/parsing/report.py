@@ -3,6 +3,7 @@
 Source: the CycloneDX 1.6 JSON schema (ECMA-424).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -63,10 +64,12 @@ def make_bill(documents: Iterable[Document]) -> Document:
     A dependency that no registry offers has no purl; its `requirement` says where it comes from.
     """
     files: list[Document] = []
+    seen: Counter[str] = Counter()
     components: dict[str, Document] = {}
     graph: list[Document] = []
     for document in documents:
-        file = _file_component(document)
+        seen[document["path"]] += 1  # of several folders
+        file = _file_component(document, seen[document["path"]])
         files.append(file)
         needed: dict[str, None] = {}
         for item in document["dependencies"]:
@@ -88,7 +91,7 @@ def make_bill(documents: Iterable[Document]) -> Document:
     }
 
 
-def _file_component(document: Document) -> Document:
+def _file_component(document: Document, nth: int) -> Document:
     project = document["project"] or {}
     told = {
         "status": document["status"],
@@ -100,7 +103,7 @@ def _file_component(document: Document) -> Document:
     }
     return {
         "type": "file",
-        "bom-ref": f"file:{document['path']}",
+        "bom-ref": f"file:{document['path']}" + (f"#{nth}" if nth > 1 else ""),
         "name": document["path"],
         "properties": _properties(told) + [_property("diagnostic", _tell(item)) for item in document["diagnostics"]],
     }

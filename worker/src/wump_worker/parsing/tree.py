@@ -98,10 +98,9 @@ def read_file(path: Path) -> bytes:
         about = os.fstat(file.fileno())
         if not stat.S_ISREG(about.st_mode):
             raise InvalidManifest("no regular file")
-        content = file.read(MAX_FILE_BYTES + 1) if about.st_size <= MAX_FILE_BYTES else b"x" * (MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise InvalidManifest(f"larger than {MAX_FILE_BYTES:,} bytes, more than any format may have")
-    return content
+        if about.st_size > MAX_FILE_BYTES:
+            raise InvalidManifest(f"larger than {MAX_FILE_BYTES:,} bytes, more than any format may have")
+        return file.read(MAX_FILE_BYTES)
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -11,6 +11,7 @@ from wump_core import resolve_path
 NAME = "package.json"
 MAX_GLOBS = 50
 MAX_GLOB_LENGTH = 200
+MAX_STARS = 3
 
 
 class Declared(NamedTuple):
@@ -83,9 +84,9 @@ def is_named_by(globs: list[str], path: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _pattern(glob: str) -> re.Pattern[str]:
-    """`*` and `?` stay inside a segment, `**` goes over several; at most two stars, so that it stays quick."""
+    """`*` and `?` stay inside a segment, `**` goes over several; few stars, so that it stays quick."""
     parts = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    if glob.count("*") > 6:
+    if len(re.findall(r"\*+", glob)) > MAX_STARS:
         return re.compile("(?!)")
     return re.compile(
         re.sub(r"\*\*/|\*\*|\*|\?|[^*?]+", lambda found: parts.get(found[0]) or re.escape(found[0]), glob)

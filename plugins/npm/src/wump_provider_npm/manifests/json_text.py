@@ -8,6 +8,7 @@ from wump_core import InvalidManifest, decode_text
 
 MAX_COLLECTIONS = 500_000
 MAX_COMMAS = 1_500_000
+MAX_ESCAPES = 300_000
 """Far above what the largest lockfiles hold, and few enough to fit into memory whatever they are."""
 
 # A text comes first, so that nothing inside one is taken for a comment.
@@ -25,6 +26,8 @@ def read_json(content: bytes) -> bytes:
     decode_text(content)
     if content.count(b"{") + content.count(b"[") > MAX_COLLECTIONS or content.count(b",") > MAX_COMMAS:
         raise InvalidManifest(f"more than {MAX_COLLECTIONS:,} objects and arrays or {MAX_COMMAS:,} values")
+    if content.count(b"\\") > MAX_ESCAPES:
+        raise InvalidManifest(f"more than {MAX_ESCAPES:,} escapes")
     content = content.removeprefix(b"\xef\xbb\xbf")
     return content.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in content else content
 
@@ -70,9 +73,9 @@ class KeyFinder:
         self._at = max(text.find(b'"%s"' % field.encode()), 0)
         self._counted_to = 0
         self._line = 1
-        style = re.compile(rb'"%s"\s*:\s*\{\s*"(?:[^"\\]|\\.)*"(\s*:\s*[{\[])' % re.escape(field.encode())).match(
-            text, self._at
-        )
+        style = re.compile(
+            rb'"%s"\s*:\s*\{\s*"[^"\\]*(?:\\.[^"\\]*)*"(\s*:\s*[{\[])' % re.escape(field.encode())
+        ).match(text, self._at)
         self._end = style[1] if style else b": {"
 
     def find(self, key: str) -> int | None:

@@ -10,22 +10,23 @@ from wump_core import InvalidManifest
 
 MAX_DEPTH = 64
 
-DOUBLE_QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-SINGLE_QUOTED = re.compile(r"'[^']*(?:''[^']*)*'")
-COMMENT = re.compile(r"(?:\A|[ \t]+)#.*", re.DOTALL)
+# Repeated groups are bounded, since each round of one takes memory, and no two blanks are looked for in a row.
+DOUBLE_QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*){0,10000}"', re.DOTALL)
+SINGLE_QUOTED = re.compile(r"'[^']*(?:''[^']*){0,10000}'")
+COMMENT = re.compile(r"(?<![^ \t])#.*", re.DOTALL)
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
-_FOLD = re.compile(r"[ \t]*\n[ \t]*")
 _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "v": "\v",
             "N": "\x85", "_": "\xa0", "L": "\u2028", "P": "\u2029"}  # fmt: skip
 _TOKEN = re.compile(
     r"""
-    [ \t\n]* (?:\#[^\n]*\n[ \t\n]*)*
+    [ \t\n]*
     (?: (?P<mark>[{}\[\],])
-      | (?P<quoted>"[^"\\]*(?:\\.[^"\\]*)*" | '[^']*(?:''[^']*)*')
+      | (?P<comment>\#[^\n]*)
+      | (?P<quoted>"[^"\\]*(?:\\.[^"\\]*){0,10000}" | '[^']*(?:''[^']*){0,10000}')
       | (?P<colon>:(?=[ \t\n,\[\]{}] | (?<=["']:)))
-      | (?P<plain>(?:[^\s,\[\]{}:] | :(?![\s,\[\]{}])) (?:[^,\[\]{}:\n] | :(?![\s,\[\]{}]))*) )
+      | (?P<plain>(?:[^\s,\[\]{}:] | :(?![\s,\[\]{}])) (?:[^,\[\]{}:\n]+ | :(?![\s,\[\]{}])){0,1000}) )
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -67,7 +68,7 @@ class Flow:
             if mark is None:
                 if found["colon"]:
                     self._expect_value()
-                else:
+                elif found["comment"] is None:
                     self._put(_read_scalar(found, self._line))
             elif mark in "{[":
                 self._start(YamlMap() if mark == "{" else [])
@@ -120,7 +121,9 @@ class Flow:
 
 def unquote(text: str) -> str:
     """What a quoted text says."""
-    inside = _FOLD.sub(" ", text[1:-1]) if "\n" in text else text[1:-1]
+    inside = text[1:-1]
+    if "\n" in inside:
+        inside = " ".join(part.strip(" \t") for part in inside.split("\n"))
     if text[0] == "'":
         return inside.replace("''", "'")
     return _ESCAPE.sub(_unescape, inside) if "\\" in inside else inside

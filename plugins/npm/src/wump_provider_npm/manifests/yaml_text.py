@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from wump_core import InvalidManifest, decode_text
+from wump_core import InvalidManifest
 
+from wump_provider_npm.manifests.texts import read_text
 from wump_provider_npm.manifests.yaml_flow import (
     COMMENT,
     DOUBLE_QUOTED,
@@ -27,7 +28,7 @@ from wump_provider_npm.manifests.yaml_flow import (
     unquote,
 )
 
-_BLANK_LINES = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*")
+_NEXT_CONTENT = re.compile(r"^([ \t]*)([^ \t\n#][^\n]*)", re.MULTILINE)
 _LINE = re.compile(r"( *)([^\n]*)(?:\n|\Z)")
 _SEPARATOR = re.compile(r":(?=[ \t]|\Z)")
 _KEY_END = re.compile(r"[ \t]*:(?=[ \t]|\Z)")
@@ -39,11 +40,10 @@ def parse_yaml(content: bytes) -> list[YamlMap]:
     Scalars are texts as written, or null.
 
     Raises:
-        InvalidManifest: It is no UTF-8, no such YAML, nested too deeply, or uses aliases or tags.
+        InvalidManifest: It is no UTF-8, no such YAML, too long, nested too deeply, or uses aliases or tags.
     """
-    text = decode_text(content).replace("\r\n", "\n").replace("\r", "\n")
     documents = []
-    for node in _Reader(text).documents():
+    for node in _Reader(read_text(content)).documents():
         if isinstance(node, YamlMap):
             documents.append(node)
         elif node is not None:
@@ -77,14 +77,12 @@ class _Reader:
 
     def _next(self) -> None:
         """Go to the next line that holds anything."""
-        blank = _BLANK_LINES.match(self._source, self._at)
-        start = blank.end() if blank else self._at
-        found = _LINE.match(self._source, start)
-        self._is_over = found is None or start >= len(self._source)
-        if found is None or self._is_over:
+        found = _NEXT_CONTENT.search(self._source, self._at)
+        self._is_over = found is None
+        if found is None:
             self.indent, self.text = -1, ""
             return
-        self._at = found.end()
+        start, self._at = found.start(), min(found.end() + 1, len(self._source))
         self._end = found.start(2) + len(found[2].rstrip())
         self.line += self._source.count("\n", self._counted_to, start)
         self._counted_to = start
@@ -92,10 +90,8 @@ class _Reader:
         if self.indent == 0 and self.text[:3] in ("---", "...") and self.text[3:4] in ("", " ", "\t"):
             rest = self.text[3:].strip()
             self.indent, self.text = (-1, "") if not rest or rest.startswith("#") else (0, rest)
-        elif self.text.startswith("\t"):
+        elif "\t" in found[1]:
             self._fail("a tab can't indent")
-        elif not self.text:  # blanks up to the end of the text
-            self._next()
 
     def _block(self) -> Node:
         """The value that starts with the current line."""
@@ -187,10 +183,10 @@ class _Reader:
             return self._flow(text)
         if start in "@`%":
             self._fail("a value can't start so")
-        parts = [COMMENT.sub("", text)]
+        parts = [COMMENT.sub("", text).rstrip()]
         self._next()
         while self.indent > indent:
-            parts.append(COMMENT.sub("", self.text))
+            parts.append(COMMENT.sub("", self.text).rstrip())
             self._next()
         plain = " ".join(parts)
         if len(parts) == 1 and _SEPARATOR.search(plain):

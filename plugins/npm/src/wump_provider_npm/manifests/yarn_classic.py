@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wump_core import DependencySource, InvalidManifest, ManifestRecord, decode_text, resolve_path
+from wump_core import DependencySource, InvalidManifest, ManifestRecord, resolve_path
 
 from wump_provider_npm.manifests.declared import (
     NAME,
@@ -22,6 +22,7 @@ from wump_provider_npm.manifests.declared import (
 from wump_provider_npm.manifests.findings import Dependency, Findings
 from wump_provider_npm.manifests.locked import Roots, find_scopes, merge
 from wump_provider_npm.manifests.references import find_requirement, find_source, split_descriptor
+from wump_provider_npm.manifests.texts import read_text
 
 _LINE = re.compile(r"^( *)([^\s#][^\n]*)", re.MULTILINE)
 _PATTERN = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"|([^\s",][^",]*)')
@@ -42,10 +43,10 @@ def parse_classic(path: str, content: bytes, siblings: Mapping[str, bytes]) -> M
     """Read a lockfile of Yarn Classic.
 
     Raises:
-        InvalidManifest: It is no UTF-8, or holds text and no entry.
+        InvalidManifest: It is no UTF-8, too long, or holds text and no entry.
     """
     findings = Findings()
-    text = decode_text(content).replace("\r\n", "\n").replace("\r", "\n")
+    text = read_text(content)
     entries = list(_list_entries(text, findings))
     if not entries and _LINE.search(text):
         raise InvalidManifest("no entry of a yarn.lock")

@@ -9,6 +9,7 @@ scope is unknown, and with Classic only those are called direct that no other pa
 project declares, and null for what only other packages need; what stands in an entry's key is theirs.
 """
 
+import re
 from collections.abc import Mapping
 
 from wump_core import ManifestRecord
@@ -16,7 +17,7 @@ from wump_core import ManifestRecord
 from wump_provider_npm.manifests.yarn_berry import parse_berry
 from wump_provider_npm.manifests.yarn_classic import parse_classic
 
-NAME = "yarn.lock"
+_BERRY = re.compile(rb"(?:^|[\r\n]|\xef\xbb\xbf)__metadata:")
 
 
 def parse_yarn_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
@@ -25,5 +26,4 @@ def parse_yarn_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
     Raises:
         InvalidManifest: It is no lockfile of either kind, or no UTF-8.
     """
-    is_berry = b"\n__metadata:" in content or content.startswith(b"__metadata:")
-    return (parse_berry if is_berry else parse_classic)(path, content, siblings)
+    return (parse_berry if _BERRY.search(content) else parse_classic)(path, content, siblings)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from wump_core import Format, ManifestRecord, list_globs, parse_with
 
 from wump_provider_pypi.manifests import (
+    conda,
+    core_metadata,
     includes,
     pdm_lock,
     pipfile,
@@ -12,6 +14,9 @@ from wump_provider_pypi.manifests import (
     pylock,
     pyproject,
     requirements_txt,
+    script,
+    setup_cfg,
+    setup_py,
     uv_lock,
 )
 from wump_provider_pypi.manifests.globs import REQUIREMENTS_GLOBS
@@ -72,7 +77,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         name=uv_lock.FORMAT,
-        globs=("uv.lock",),
+        globs=("uv.lock", "*.py.lock"),
         kind="lockfile",
         max_bytes=MAX_LOCK_BYTES,
         yields="The locked packages; scope, groups, ranges and what is direct by the projects that it holds itself.",
@@ -86,6 +91,67 @@ FORMATS: tuple[Format, ...] = (
         yields="The locked packages, with extras and groups by their markers; ranges, and what is direct, by the "
         "pyproject.toml beside it.",
         parse=pylock.parse_pylock,
+    ),
+    Format(
+        name=setup_cfg.FORMAT,
+        globs=("setup.cfg",),
+        kind="manifest",
+        max_bytes=1_000_000,
+        yields="install_requires, setup_requires, tests_require and extras_require; files named by `file:` in `needs`.",
+        parse=setup_cfg.parse_setup_cfg,
+    ),
+    Format(
+        name=setup_py.FORMAT,
+        globs=("setup.py",),
+        kind="manifest",
+        max_bytes=setup_py.MAX_BYTES,
+        yields="The same keywords of setup(), as far as they can be told without running the file: literals, names, "
+        "sums, and what is appended. What is computed is a diagnostic.",
+        parse=setup_py.parse_setup_py,
+    ),
+    Format(
+        name=core_metadata.METADATA,
+        globs=("METADATA", "PKG-INFO"),
+        kind="manifest",
+        max_bytes=4_000_000,
+        yields="Requires-Dist, with extras by the markers.",
+        parse=core_metadata.parse_core_metadata,
+        marker=b"Metadata-Version:",
+    ),
+    Format(
+        name=core_metadata.REQUIRES_TXT,
+        globs=("*.egg-info/requires.txt", "EGG-INFO/requires.txt"),
+        kind="manifest",
+        max_bytes=includes.MAX_BYTES,
+        yields="The requirements of an egg, with extras and markers by the sections.",
+        parse=core_metadata.parse_requires_txt,
+    ),
+    Format(
+        name=conda.ENVIRONMENT,
+        globs=conda.ENVIRONMENT_GLOBS,
+        kind="manifest",
+        max_bytes=1_000_000,
+        yields="The pip part. Packages of conda are of another ecosystem and not read.",
+        parse=conda.parse_environment,
+        marker=b"dependencies",
+    ),
+    Format(
+        name=conda.CONDA_LOCK,
+        globs=("conda-lock.yml", "*.conda-lock.yml"),
+        kind="lockfile",
+        max_bytes=MAX_LOCK_BYTES,
+        yields="The locked packages whose manager is pip; ranges, and what is direct, by the environment files that it "
+        "names.",
+        parse=conda.parse_conda_lock,
+    ),
+    Format(
+        name=script.FORMAT,
+        globs=("*.py",),
+        kind="manifest",
+        max_bytes=1_000_000,
+        yields="The dependencies of a script with inline metadata, and uv's tables in it.",
+        parse=script.parse_script,
+        marker=script.MARKER,
     ),
 )
 GLOBS = list_globs(FORMATS)

@@ -14,15 +14,19 @@ from wump_core import InvalidManifest, ManifestRecord, decode_text, resolve_path
 from wump_provider_pypi.fields import quote
 from wump_provider_pypi.findings import Findings, make_project
 from wump_provider_pypi.manifests.includes import Included
+from wump_provider_pypi.manifests.located import Located
 from wump_provider_pypi.manifests.locked import Locked, add_locked
 from wump_provider_pypi.manifests.requirements_lines import parse_line
 from wump_provider_pypi.manifests.requirements_txt import parse_entry, read_strangers
 from wump_provider_pypi.manifests.scopes import scope_of_groups, scope_of_path
-from wump_provider_pypi.manifests.yaml_nodes import Located, load_yaml
+from wump_provider_pypi.manifests.yaml_nodes import load_yaml
 from wump_provider_pypi.requirements import Place
 
 ENVIRONMENT = "environment.yml"
 CONDA_LOCK = "conda-lock.yml"
+ENVIRONMENT_GLOBS = tuple(
+    f"{stem}.{ending}" for stem in ("environment*", "*environment", "conda") for ending in ("yml", "yaml")
+)
 
 
 def parse_environment(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:

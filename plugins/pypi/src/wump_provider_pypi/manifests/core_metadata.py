@@ -1,7 +1,7 @@
 """METADATA and PKG-INFO, and the requires.txt of egg-info.
 
-Source: the core metadata specification, and setuptools' manual (the internal structure of Python eggs). The headers end at the first
-empty line. `Requires` of metadata 1.1 names modules and not projects, and is not read.
+Source: the core metadata specification, and setuptools' manual (the internal structure of Python eggs). The headers end
+at the first empty line. `Requires` of metadata 1.1 names modules and not projects, and is not read.
 """
 
 import io
@@ -39,7 +39,7 @@ def parse_core_metadata(path: str, content: bytes, siblings: Mapping[str, bytes]
     for number, text in requirements:
         if findings.stop(line=number):
             break
-        dependency, problem = parse_requirement(text, Place(field="Requires-Dist", line=number))
+        dependency, problem = parse_requirement(text, Place(field="Requires-Dist", line=number), lenient=True)
         if problem:
             findings.note(problem, field="Requires-Dist", line=number)
         # `package[all]` that needs `package[a]` is how extras are put together, not a dependency.

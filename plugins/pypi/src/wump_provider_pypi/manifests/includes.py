@@ -36,9 +36,10 @@ class Included:
         """In the order in which they are named."""
         return tuple(self._needs)
 
-    def strangers(self) -> list[tuple[str, str]]:
-        """Path and text of the included files that nobody reads for themselves."""
-        return self._strangers
+    def take_strangers(self) -> list[tuple[str, str]]:
+        """Path and text of the included files that nobody reads for themselves, each told once."""
+        strangers, self._strangers = self._strangers, []
+        return strangers
 
     def add(self, line: Line) -> None:
         """Follow one include to its end; circles stop."""

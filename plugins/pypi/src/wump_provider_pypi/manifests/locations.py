@@ -26,12 +26,9 @@ def is_location(text: str) -> bool:
     if _SCHEME.match(text):
         return True
     before_marker = text.partition(";")[0].strip()
-    return (
-        before_marker.startswith(".")
-        or "/" in before_marker
-        or "\\" in before_marker
-        or _EXTRAS_AT_END.sub("", before_marker).lower().endswith(_ARCHIVES)
-    )
+    first = before_marker.partition(" ")[0]
+    is_archive = before_marker.lower().rstrip("]").partition("[")[0].endswith(_ARCHIVES)
+    return first.startswith(".") or "/" in first or "\\" in first or is_archive
 
 
 def parse_location(text: str, place: Place) -> Reading:

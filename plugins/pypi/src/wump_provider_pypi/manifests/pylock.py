@@ -34,6 +34,7 @@ def parse_pylock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> Ma
     beside = read_beside(path, siblings, findings, "pyproject.toml", parse_pyproject)
     packages = packages_of(findings, document.get("packages"), "packages")
     required = {name for _, package in packages for name in _requires(package)}
+    always = _default_groups(document)
     lines = find_table_lines(text, "packages", document.get("packages") or ())
     for number, package in packages:
         if findings.stop(field="packages"):
@@ -43,7 +44,7 @@ def parse_pylock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> Ma
         if location == "." or (beside.project and canonicalize_name(beside.project.name or "") == name):
             continue  # the project itself
         marker = text_of(package.get("marker"))
-        scope, groups = _meaning(marker)
+        scope, groups = _meaning(marker, always)
         locked = Locked(
             name=package["name"],
             version=text_of(package.get("version")),
@@ -67,12 +68,21 @@ def _requires(package: dict[str, Any]) -> list[str]:
     return [canonicalize_name(name) for name in names if name]
 
 
-def _meaning(marker: str | None) -> tuple[Scope, tuple[str, ...]]:
+def _default_groups(document: dict[str, Any]) -> frozenset[str]:
+    """Groups that are installed unasked: PDM calls the project's own dependencies so."""
+    groups = document.get("default-groups")
+    names = (text_of(group) for group in groups) if isinstance(groups, list) else ()
+    return frozenset(canonicalize_name(name) for name in names if name)
+
+
+def _meaning(marker: str | None, always: frozenset[str]) -> tuple[Scope, tuple[str, ...]]:
     """Scope and groups, by the dependency groups that the marker demands. Extras are read with every marker."""
     if not marker or not is_marker(marker):
         return "runtime", ()
     meaning = parse_marker(marker, ("dependency_groups",))
-    return (scope_of_groups(meaning.extras) if meaning.needs_extra else "runtime"), meaning.extras
+    groups = tuple(group for group in meaning.extras if group not in always and group != "default")
+    chosen = meaning.needs_extra and len(groups) == len(meaning.extras)
+    return (scope_of_groups(groups) if chosen else "runtime"), groups
 
 
 def _source(package: dict[str, Any]) -> tuple[DependencySource, str | None]:

@@ -53,7 +53,7 @@ def parse_requirements_txt(path: str, content: bytes, siblings: Mapping[str, byt
 
 def read_strangers(findings: Findings, included: Included, place: Place) -> None:
     """Read the included files that nobody reads for themselves, as parts of the file that includes them."""
-    for path, text in included.strangers():
+    for path, text in included.take_strangers():
         field = shorten(make_storable(f"{place.field or '-r'} {path}"), MAX_SHORT)
         inside = Place(field=field, scope=place.scope, groups=place.groups, optional=place.optional)
         Reader(findings, included, inside).read(text)

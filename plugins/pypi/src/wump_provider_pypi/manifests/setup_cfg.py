@@ -1,6 +1,7 @@
 """setup.cfg.
 
-Source: setuptools' manual (declarative configuration) and the syntax of Python's configparser, whose reader does not tell lines.
+Source: setuptools' manual (declarative configuration) and the syntax of Python's configparser, whose reader does not
+tell lines.
 """
 
 import io

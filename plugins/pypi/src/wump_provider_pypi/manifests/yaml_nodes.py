@@ -1,8 +1,8 @@
 """YAML that strangers wrote: texts that know their lines, and nothing else.
 
-Source: YAML 1.1. PyYAML's loaders recurse, which lets a row of brackets end the process (yaml/pyyaml#895), and copy merged keys
-again and again. Its events don't: they come one by one, with their places, and are put together here, within bounds. An
-alias is the same object once more, and a merge key is a key like others.
+Source: YAML 1.1. PyYAML's loaders recurse, which lets a row of brackets end the process (yaml/pyyaml#895), and copy
+merged keys again and again. Its events don't: they come one by one, with their places, and are put together here,
+within bounds. An alias is the same object once more, and a merge key is a key like others.
 """
 
 from collections.abc import Iterator
@@ -11,17 +11,12 @@ from typing import Any
 import yaml
 from wump_core import InvalidManifest
 
+from wump_provider_pypi.manifests.located import locate
+
 MAX_EVENTS = 600_000
 MAX_DEPTH = 64
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class Located(str):
-    """A scalar, as written; `line` is where it starts, from 1."""
-
-    __slots__ = ("line",)
-    line: int
 
 
 def load_yaml(text: str) -> Any:
@@ -34,8 +29,8 @@ def load_yaml(text: str) -> Any:
         return _compose(yaml.parse(text, Loader=_LOADER))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise InvalidManifest(f"no valid YAML: {str(getattr(error, 'problem', None) or 'unreadable')[:100]}{where}") from None
+        reason = str(getattr(error, "problem", None) or "unreadable")[:100]
+        raise InvalidManifest(f"no valid YAML: {reason}{f' in line {mark.line + 1}' if mark else ''}") from None
     except (RecursionError, ValueError) as error:
         raise InvalidManifest(f"no valid YAML: {type(error).__name__}") from None
 
@@ -50,8 +45,7 @@ def _compose(events: Iterator[Any]) -> Any:
             raise InvalidManifest(f"no YAML that is read: over {MAX_EVENTS:,} nodes, or over {MAX_DEPTH} levels")
         kind = type(event)
         if kind is yaml.ScalarEvent:
-            node: Any = Located(event.value)
-            node.line = event.start_mark.line + 1
+            node: Any = locate(event.value, event.start_mark.line + 1)
         elif kind is yaml.MappingStartEvent:
             node = {}
         elif kind is yaml.SequenceStartEvent:

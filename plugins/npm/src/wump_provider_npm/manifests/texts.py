@@ -1,0 +1,22 @@
+"""Texts that are read line by line, within bounds that no lockfile reaches."""
+
+from wump_core import InvalidManifest, decode_text
+
+MAX_LINES = 400_000
+MAX_VALUES = 400_000
+
+
+def read_text(content: bytes) -> str:
+    """UTF-8 as text, without a byte order mark and with plain line feeds.
+
+    Raises:
+        InvalidManifest: It is no UTF-8, or has more lines or values than can be read in time.
+    """
+    text = decode_text(content)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text.count("\n") > MAX_LINES:
+        raise InvalidManifest(f"more than {MAX_LINES:,} lines")
+    if sum(map(text.count, ",[{")) > MAX_VALUES:
+        raise InvalidManifest(f"more than {MAX_VALUES:,} values")
+    return text

@@ -1,0 +1,54 @@
+"""The table of manifest formats in docs/manifests.md: `uv run python tests/docs/formats.py` writes it anew."""
+
+import importlib
+import re
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from wump_core import Format
+from wump_core.hookspecs import ENTRY_POINT_GROUP
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "manifests.md"
+_HEAD = ("| format | files | kind | up to | what is read |", "|---|---|---|---|---|")
+_SECTION = re.compile(r"(?<=<!-- formats -->\n).*?(?=<!-- /formats -->)", re.DOTALL)
+
+
+def list_shipped_formats() -> dict[str, tuple[Format, ...]]:
+    """The formats of each plugin of this repository that reads manifests, which has them in `manifests.FORMATS`."""
+    modules = {entry.name: entry.module for entry in entry_points(group=ENTRY_POINT_GROUP)}
+    shipped = sorted(name for name in modules if (ROOT / "plugins" / name).is_dir())
+    readers = [name for name in shipped if hasattr(importlib.import_module(modules[name]), "parse_manifest")]
+    return {name: importlib.import_module(f"{modules[name]}.manifests").FORMATS for name in readers}
+
+
+def make_tables() -> str:
+    """A table for each plugin."""
+    lines = []
+    for plugin, formats in list_shipped_formats().items():
+        lines += [
+            f"### Read by {plugin}",
+            "",
+            "| format | files | kind | up to | what is read |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {item.name} | {', '.join(f'`{glob}`' for glob in item.globs)} | {item.kind} | {_size(item.max_bytes)}"
+            f" | {item.yields} |"
+            for item in formats
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def put_in(page: str) -> str:
+    """The page with the tables as they should be."""
+    return _SECTION.sub(lambda _: make_tables(), page)
+
+
+def _size(most: int) -> str:
+    return f"{most / 1_000_000:g} MB"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(put_in(PAGE.read_text("utf-8")), "utf-8")
