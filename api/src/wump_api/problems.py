@@ -181,7 +181,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     async def on_database_error(request: Request, error: Exception) -> Response:
         return await (on_outage if _is_outage(error) else on_mistake)(request, error)
 
-    for kind in (OSError, TimeoutError, PoolTimeoutError):
+    # asyncpg has only that last one for a connection whose end it has read of and not yet seen.
+    for kind in (OSError, TimeoutError, PoolTimeoutError, asyncpg.InternalClientError):
         app.add_exception_handler(kind, on_outage)
     for kind in (asyncpg.InterfaceError, asyncpg.PostgresError, DBAPIError):
         app.add_exception_handler(kind, on_database_error)

@@ -76,7 +76,7 @@ def test_packages_are_known_by_their_purl(document):
     assert (page.total, page.next_cursor) == (8, None)
     assert [(item.field, item.message) for item in page.diagnostics] == [
         ("items.3", "ValueError: it has no package URL"),
-        ("cobol", "1 packages have no purl: wump doesn't know the ecosystem"),
+        ("cobol", "wump doesn't know this ecosystem: packages without a purl: 1"),
     ]
 
 
@@ -133,10 +133,13 @@ def test_the_address_of_the_file_must_be_safe(call, location):
         call(provider.fetch_dependency_graph, URL, f"report:{UUID}:1:0")
 
 
+@pytest.mark.parametrize(
+    ("status", "body"), [(404, {}), (403, {"message": "Please ensure that Dependency graph is enabled"})]
+)
 @respx.mock
-def test_a_graph_that_is_off_is_not_found(call):
-    respx.get(f"{GRAPH}/generate-report").respond(404)
-    respx.get(GRAPH).respond(404)
+def test_a_graph_that_is_off_is_not_found(call, status, body):
+    respx.get(f"{GRAPH}/generate-report").respond(status, json=body)
+    respx.get(GRAPH).respond(status, json=body)
     with pytest.raises(NotFound, match="dependency graph is off"):
         call(provider.fetch_dependency_graph, URL, None)
 

@@ -108,4 +108,4 @@ def test_no_answer_is_unhealthy():
 def test_the_provider_describes_itself():
     info = provider.describe_provider()
     assert (info.title, info.provider_type, info.ecosystems) == ("npm", "registry", ("npm",))
-    assert info.manifests == ("package.json",)
+    assert info.manifests[:2] == ("package.json", "package-lock.json")

@@ -265,7 +265,8 @@ def test_version_9(read, rows):
 
 
 def test_what_cannot_be_read_is_told(read, rows):
-    text = "lockfileVersion: 5.3\ndependencies:\n  a: 1.0.0\n  b: [1]\npackages:\n  /.c/1.0.0: {}\n  file:x: {}\n  d: null\n"
+    text = "lockfileVersion: 5.3\ndependencies:\n  a: 1.0.0\n  b: [1]\npackages:\n"
+    text += "  /.c/1.0.0: {}\n  file:x: {}\n  d: null\n"
     record = read("pnpm-lock.yaml", text)
     assert rows(record) == ["8: d None None runtime transitive"]
     assert [(found.field, found.line) for found in record.diagnostics] == [

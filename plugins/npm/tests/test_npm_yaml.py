@@ -11,9 +11,39 @@ from wump_provider_npm.manifests.yaml_flow import MAX_DEPTH, YamlMap
 from wump_provider_npm.manifests.yaml_text import parse_yaml
 
 TEXTS = st.sampled_from(
-    ["a", "one@1.2.3(b@2)", "/@acme/one/1.0.0_x", "^1 || 2", "1.10", "a: b", "a #b", "#", "", "'", '"', "- a", "?", "é", "\\n",
-     "x" * 150, "word " * 40, "null", "@s/n", "workspace:*", "{a}", "a\nb", " lead", "true", ">=1", "!x", "&x", "*", "%", "`"]
-)  # fmt: skip
+    [
+        "a",
+        "one@1.2.3(b@2)",
+        "/@acme/one/1.0.0_x",
+        "^1 || 2",
+        "1.10",
+        "a: b",
+        "a #b",
+        "#",
+        "",
+        "'",
+        '"',
+        "- a",
+        "?",
+        "é",
+        "\\n",
+        "x" * 150,
+        "word " * 40,
+        "null",
+        "@s/n",
+        "workspace:*",
+        "{a}",
+        "a\nb",
+        " lead",
+        "true",
+        ">=1",
+        "!x",
+        "&x",
+        "*",
+        "%",
+        "`",
+    ]
+)
 KEYS = TEXTS.filter(lambda text: "\n" not in text and len(text) < 100)
 VALUES = st.recursive(TEXTS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3))
 DOCUMENTS = st.dictionaries(KEYS, VALUES, min_size=1, max_size=4)
@@ -88,11 +118,33 @@ def test_it_reads_what_people_write(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "a: *b", "a: &b c", "a: !b c", "<<: {a: b}", "a: b: c", "a: [b", "a: {b", "a: ]", "a: [b}", "a: {b: [c}", "a: 'b",
-        'a: "b', "a: 'b' c", "a: [b] c", "a:\n\tb: c", "a:\n  b: c\n d: e", "a: b\nc", "- a", "a", "a: @b", "a: {: b}",
-        "a: [*b]", "a: {[b]: c}", "? - a\n: b", "\0: \ud800"[:1] + "a",
+        "a: *b",
+        "a: &b c",
+        "a: !b c",
+        "<<: {a: b}",
+        "a: b: c",
+        "a: [b",
+        "a: {b",
+        "a: ]",
+        "a: [b}",
+        "a: {b: [c}",
+        "a: 'b",
+        'a: "b',
+        "a: 'b' c",
+        "a: [b] c",
+        "a:\n\tb: c",
+        "a:\n  b: c\n d: e",
+        "a: b\nc",
+        "- a",
+        "a",
+        "a: @b",
+        "a: {: b}",
+        "a: [*b]",
+        "a: {[b]: c}",
+        "? - a\n: b",
+        "\0: \ud800"[:1] + "a",
     ],
-)  # fmt: skip
+)
 def test_what_it_does_not_read_it_refuses(text):
     with pytest.raises(InvalidManifest):
         parse_yaml(text.encode())

@@ -135,7 +135,9 @@ async def _fetch_old_form(context: Context, graph: str, place: Place) -> Page[De
 
 
 def _check_graph(response: httpx.Response) -> None:
-    """A graph that is off answers 404 or 403; which of the two says nothing about the token."""
+    """A graph that is off, as it is on forks, answers 404, or a 403 that says so."""
+    if response.status_code == 403 and b"dependency graph" in response.content[:10_000].lower():
+        raise NotFound("its dependency graph is off (HTTP 403)")
     try:
         check_status(response)
     except NotFound as error:
@@ -236,7 +238,8 @@ def _describe_unknown(packages: Iterable[Any]) -> tuple[Diagnostic, ...]:
             found[ecosystem] = found.get(ecosystem, 0) + 1
     return tuple(
         Diagnostic(
-            field=read_text(ecosystem, 255), message=f"{count:,} packages have no purl: wump doesn't know the ecosystem"
+            field=read_text(ecosystem, 255),
+            message=f"wump doesn't know this ecosystem: packages without a purl: {count:,}",
         )
         for ecosystem, count in sorted(found.items())[:50]
     )

@@ -110,7 +110,7 @@ def read_json(response: httpx.Response) -> Any:
     try:
         return response.json()
     except (ValueError, RecursionError):
-        kind = response.headers.get("content-type", "something without a type")[:100]
+        kind = response.headers.get("content-type", "").partition(";")[0][:60] or "something without a type"
         raise InvalidResponse(f"answered with {kind} that is no JSON (HTTP {response.status_code})") from None
 
 

@@ -8,6 +8,8 @@ from wump_provider_pypi.fields import MAX_NAME, MAX_SHORT, MAX_TEXT, given, is_s
 
 MAX_DEPENDENCIES = 20_000
 MAX_DIAGNOSTICS = 500
+MAX_NOTES = 5_000
+"""Those that say the same of the same place included."""
 
 
 class Findings:
@@ -15,7 +17,8 @@ class Findings:
 
     def __init__(self) -> None:
         self._dependencies: list[DependencyRecord] = []
-        self._diagnostics: dict[Diagnostic, None] = {}
+        self._diagnostics: dict[tuple[str, str | None, int | None], Diagnostic] = {}
+        self._notes = 0
 
     def add(self, dependency: DependencyRecord) -> None:
         """Take one dependency. Callers stop when `full`."""
@@ -24,29 +27,37 @@ class Findings:
 
     def note(self, message: str, *, field: str | None = None, line: int | None = None) -> None:
         """Take one diagnostic; the last place is kept for the one that says that reading stopped."""
-        if len(self._diagnostics) < MAX_DIAGNOSTICS - 1:
-            self._diagnostics[_diagnostic(message, field, line)] = None
+        self._notes += 1
+        if len(self._diagnostics) < MAX_DIAGNOSTICS - 1 and (message, field, line) not in self._diagnostics:
+            self._diagnostics[message, field, line] = _diagnostic(message, field, line)
 
     def stop(self, *, field: str | None = None, line: int | None = None) -> bool:
         """Whether a bound is reached: then the rest is left out, which is noted here."""
-        full = len(self._dependencies) >= MAX_DEPENDENCIES or len(self._diagnostics) >= MAX_DIAGNOSTICS - 1
+        full = (
+            len(self._dependencies) >= MAX_DEPENDENCIES
+            or self._notes >= MAX_NOTES
+            or len(self._diagnostics) >= MAX_DIAGNOSTICS - 1
+        )
         if full and len(self._diagnostics) < MAX_DIAGNOSTICS:
             message = (
                 f"reading stopped here: more than {MAX_DEPENDENCIES:,} dependencies "
                 f"or {MAX_DIAGNOSTICS:,} unreadable entries"
             )
-            self._diagnostics[_diagnostic(message, field, line)] = None
+            self._diagnostics[message, field, line] = _diagnostic(message, field, line)
         return full
 
     @property
     def dependencies(self) -> tuple[DependencyRecord, ...]:
         """In the order they were found; one that says the same of the same place twice is told once."""
+        places = {(dependency.line, dependency.name) for dependency in self._dependencies}
+        if len(places) == len(self._dependencies):
+            return tuple(self._dependencies)
         return tuple({_identity(dependency): dependency for dependency in reversed(self._dependencies)}.values())[::-1]
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """In the order they were noted."""
-        return tuple(self._diagnostics)
+        return tuple(self._diagnostics.values())
 
     def finish(
         self,

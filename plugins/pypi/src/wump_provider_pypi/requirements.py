@@ -6,7 +6,6 @@ leniently, for the index serves what was uploaded before it checked: the leading
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -26,6 +25,7 @@ MAX_GROUPS = 100
 
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?=\Z|[\s\[(<>=!~^;,@'\"])", re.ASCII)
 _WHOLE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+_CANONICAL_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _EXTRAS = re.compile(r"\s*\[[^\]]*\]")
 _COMMENT = re.compile(r"\s#")
 _PLAUSIBLE = re.compile(r"\s*(?:\Z|[@;(]|(?:[<>=!~]=|===|[<>~^])\s*[^\s<>=!~^,;][^,;]*(?:[,;]|\Z))")
@@ -55,8 +55,7 @@ _COMPARISON = rf"{_VARIABLE}[ \t]*(?:[<>=!]=|[<>])[ \t]*(?:'[^'\\\n]*'|\"[^\"\\\
 _PLAIN_MARKER = re.compile(rf"{_COMPARISON}(?:[ \t]+(?:and|or)[ \t]+{_COMPARISON})*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a requirement stands, and what that alone says of it."""
 
     field: str | None = None
@@ -118,6 +117,11 @@ def parse_requirement(text: str, place: Place, *, lenient: bool = False) -> Read
     return Reading(reading.dependency, problem or reading.problem)
 
 
+def canonical_name(name: str) -> str:
+    """The name by PEP 503; most are written so."""
+    return name if _CANONICAL_NAME.fullmatch(name) else canonicalize_name(name)
+
+
 def leading_name(text: str) -> str | None:
     """The name that a requirement starts with."""
     match = _NAME.match(text)
@@ -155,14 +159,14 @@ def make_dependency(
         scope = "unknown"
     elif scope == "runtime" and meaning.needs_extra:
         scope = "optional"
-    too_long = any(part and len(part) > MAX_TEXT for part in (requirement, marker))
+    too_long = len(requirement or "") > MAX_TEXT or len(marker or "") > MAX_TEXT
     if requirement:
         requirement = without_credentials(requirement) if "@" in requirement else requirement
-        requirement = shorten(requirement, MAX_TEXT)
+        requirement = shorten(requirement, MAX_TEXT) if too_long else requirement
     try:
         dependency = DependencyRecord(
-            purl=f"pkg:pypi/{canonicalize_name(name)}" if source == "registry" else None,
-            name=shorten(name, MAX_NAME),
+            purl=f"pkg:pypi/{canonical_name(name)}" if source == "registry" else None,
+            name=name if source == "registry" else shorten(name, MAX_NAME),
             requirement=requirement or None,
             resolved_version=resolved_version or None,
             scope=scope,

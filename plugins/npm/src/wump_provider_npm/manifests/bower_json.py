@@ -29,7 +29,7 @@ def parse_bower_json(path: str, content: bytes, siblings: Mapping[str, bytes]) -
     lines = find_lines(text, _SCOPES)
     findings = Findings()
     for field in _SCOPES:
-        findings.add(*_list_entries(field, manifest.get(field), lines, findings))
+        findings.add(_list_entries(field, manifest.get(field), lines, findings))
     project = _read_project(manifest)
     return findings.finish(path, "bower.json", "manifest", project)
 

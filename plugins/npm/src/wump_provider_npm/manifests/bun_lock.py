@@ -34,7 +34,7 @@ def parse_bun_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> 
     packages = _read_packages(lock, text, findings)
     workspaces = _map(lock.get("workspaces"))
     statements = _list_statements(lock, workspaces, packages)
-    findings.add(*merge(_list_dependencies(packages, statements)))
+    findings.add(merge(_list_dependencies(packages, statements)))
     root = _map(workspaces.get(""))
     project = parse_project(root.get("name"), root.get("version"), findings)
     return findings.finish(path, "bun.lock", "lockfile", project)
@@ -42,6 +42,8 @@ def parse_bun_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> 
 
 class _Package:
     """One entry: who it is, and what it needs."""
+
+    __slots__ = ("line", "name", "needs", "peers", "source", "version", "wants")
 
     def __init__(self, values: list[Any], line: int | None) -> None:
         self.name, reference = split_descriptor(values[0])

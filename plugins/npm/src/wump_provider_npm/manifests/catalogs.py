@@ -108,4 +108,4 @@ def _fill_in(record: DependencyRecord, catalogs: list[Catalogs], findings: Findi
         field=record.field,
         line=record.line,
     )
-    return findings.build_record(found) or record
+    return next(iter(findings.build_records([found])), record)

@@ -33,7 +33,7 @@ def parse_deno_json(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
     kept: dict[tuple[str, str | None], Dependency] = {}
     for found in _list_imports(manifest, lines, findings):
         kept.setdefault((found.name, found.requirement), found)
-    findings.add(*kept.values())
+    findings.add(kept.values())
     if "importMap" in manifest:
         findings.note(
             "importMap", "the import map stands in another file, which is not read", lines.get(("importMap",))

@@ -40,7 +40,7 @@ def parse_deno_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
     for registry, entries in packages.items():
         find_line = KeyFinder(text, places[registry]).find
         lines = {key: find_line(key) for key in entries}
-        findings.add(*merge(_list_dependencies(registry, lines, asked, findings)))
+        findings.add(merge(_list_dependencies(registry, lines, asked, findings)))
     return findings.finish(path, "deno.lock", "lockfile")
 
 

@@ -5,6 +5,7 @@ The only place that builds dependency records of manifests and lockfiles.
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,9 +15,10 @@ from wump_provider_npm.diagnostics import Diagnostics
 
 _PLAIN_NAME = re.compile(r"(?:@[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII)
 _MAX_PLAIN_NAME = 214
+_AT_ONCE = 1_000
 _STRENGTH: tuple[Scope, ...] = ("runtime", "peer", "build", "optional", "development", "test", "unknown")
-MAX_DEPENDENCIES = 100_000
-"""Twice as many as the largest lockfiles fix; a record would hold more, and take longer than a file may."""
+MAX_DEPENDENCIES = 80_000
+"""More than the largest lockfiles fix; a record would hold more, and take longer than a file may."""
 
 MAX_NEEDS = 100
 """As many as a record holds."""
@@ -43,16 +45,22 @@ class Findings:
 
     def __init__(self) -> None:
         self.diagnostics = Diagnostics()
-        self._found: list[Dependency] = []
         self._records: list[DependencyRecord] = []
 
     def note(self, field: str, message: str, line: int | None = None) -> None:
         """A diagnostic for what could not be read."""
         self.diagnostics.add(field, message, line)
 
-    def add(self, *found: Dependency) -> None:
-        """Keep dependencies."""
-        self._found += found
+    def add(self, found: Iterable[Dependency]) -> None:
+        """Keep dependencies.
+
+        One whose name can't be a name is diagnosed and left out, of others a value that can't be stored.
+        """
+        rest = iter(found)
+        while some := list(islice(rest, _AT_ONCE)):
+            self._records += self.build_records(some)
+            if len(self._records) > MAX_DEPENDENCIES:
+                return
 
     def keep(self, records: Iterable[DependencyRecord]) -> None:
         """Keep dependencies that are records already."""
@@ -66,12 +74,8 @@ class Findings:
         project: Project | None = None,
         needs: Iterable[str] = (),
     ) -> ManifestRecord:
-        """The record of the file.
-
-        A dependency whose name can't be one is diagnosed and left out, a value that can't be stored alone is.
-        """
-        records = (*self._records, *self._build_records())
-        if len(records) > MAX_DEPENDENCIES:
+        """The record of the file."""
+        if len(self._records) > MAX_DEPENDENCIES:
             self.note("dependencies", f"only the first {MAX_DEPENDENCIES:,} dependencies were kept")
         diagnostics = self.diagnostics.finish()
         return ManifestRecord(
@@ -81,21 +85,14 @@ class Findings:
             kind=kind,
             status="partial" if diagnostics else "ok",
             project=project,
-            dependencies=records[:MAX_DEPENDENCIES],
+            dependencies=tuple(self._records[:MAX_DEPENDENCIES]),
             needs=tuple(dict.fromkeys(needs))[:MAX_NEEDS],
             diagnostics=diagnostics,
         )
 
-    def build_record(self, found: Dependency) -> DependencyRecord | None:
-        """One record, for a caller that keeps it itself; null where the name can't be one."""
-        aside = Findings()
-        aside.diagnostics = self.diagnostics
-        aside.add(found)
-        return next(iter(aside._build_records()), None)
-
-    def _build_records(self) -> tuple[DependencyRecord, ...]:
-        """All at once, which costs half of what one by one does."""
-        fields = [one for found in self._found[: MAX_DEPENDENCIES + 1] if (one := self._make_fields(found))]
+    def build_records(self, found: Iterable[Dependency]) -> tuple[DependencyRecord, ...]:
+        """Records for a caller that keeps them itself: all at once, which costs half of what one by one does."""
+        fields = [made for one in found if (made := self._make_fields(one))]
         try:
             return _RECORDS.validate_python(fields)
         except ValidationError as error:

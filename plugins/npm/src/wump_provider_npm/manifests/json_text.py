@@ -10,6 +10,7 @@ MAX_COLLECTIONS = 300_000
 MAX_COMMAS = 1_500_000
 MAX_ESCAPES = 300_000
 MAX_QUOTES = 1_000_000
+MAX_DECODED_COLLECTIONS = 150_000
 """Far above what the largest lockfiles hold, and few enough to fit into memory whatever they are."""
 
 MAX_MISSES = 20
@@ -38,6 +39,8 @@ def read_json(content: bytes) -> bytes:
 
 def read_jsonc(content: bytes) -> bytes:
     """The same for JSON with comments and trailing commas, which become blanks: every line stays where it is."""
+    if content.count(b"{") + content.count(b"[") > MAX_DECODED_COLLECTIONS:
+        raise InvalidManifest(f"more than {MAX_DECODED_COLLECTIONS:,} objects and arrays")
     if content.count(b'"') > MAX_QUOTES or content.count(b"//") + content.count(b"/*") > MAX_COLLECTIONS:
         raise InvalidManifest(f"more than {MAX_QUOTES:,} quotes or {MAX_COLLECTIONS:,} comments")
     text = read_json(content).decode()

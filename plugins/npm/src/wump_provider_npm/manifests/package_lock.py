@@ -89,7 +89,7 @@ def _parse_lock(format_name: str, path: str, content: bytes, siblings: Mapping[s
         needs = read_tree(path, text, siblings, findings)
         return findings.finish(path, format_name, "lockfile", project, needs)
     declared = _find_declared(packages, findings)
-    findings.add(*merge(_list_installed(text, packages, declared)))
+    findings.add(merge(_list_installed(text, packages, declared)))
     return findings.finish(path, format_name, "lockfile", project)
 
 

@@ -55,7 +55,7 @@ def read_tree(path: str, text: bytes, siblings: Mapping[str, bytes], findings: F
             findings.note("dependencies", f"{beside} is not at hand: what is direct is told from the lockfile alone")
     find_line = KeyFinder(text, "dependencies").find
     findings.add(
-        *merge(
+        merge(
             _make(name, one, declared.get(name) if is_top else None, find_line(name)) for name, one, is_top in installed
         )
     )

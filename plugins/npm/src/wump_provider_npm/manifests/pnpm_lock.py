@@ -45,7 +45,7 @@ def parse_pnpm_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
     """
     findings = Findings()
     for document in parse_yaml(content):
-        findings.add(*merge(_Lock(document, findings).list_dependencies()))
+        findings.add(merge(_Lock(document, findings).list_dependencies()))
     return findings.finish(path, "pnpm-lock.yaml", "lockfile")
 
 

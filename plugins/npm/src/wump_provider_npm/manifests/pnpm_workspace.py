@@ -35,7 +35,7 @@ def parse_pnpm_workspace(path: str, content: bytes, siblings: Mapping[str, bytes
 def _add(findings: Findings, holder: YamlMap, key: str, field: str, catalog: str) -> None:
     entries = holder.get(key)
     if isinstance(entries, YamlMap):
-        findings.add(*_list_entries(findings, entries, field[:255], catalog))
+        findings.add(_list_entries(findings, entries, field[:255], catalog))
     elif entries is not None:
         findings.note(field[:255], "must be a mapping of names and ranges", holder.lines.get(key))
 

@@ -83,10 +83,10 @@ class _Reader:
             self.indent, self.text = -1, ""
             return
         start, self._at = found.start(), min(found.end() + 1, len(self._source))
-        self._end = found.start(2) + len(found[2].rstrip())
+        self._end = found.start(2) + len(found[2].rstrip(" \t"))
         self.line += self._source.count("\n", self._counted_to, start)
         self._counted_to = start
-        self.indent, self.text = len(found[1]), found[2].rstrip()
+        self.indent, self.text = len(found[1]), found[2].rstrip(" \t")
         if self.indent == 0 and self.text[:3] in ("---", "...") and self.text[3:4] in ("", " ", "\t"):
             rest = self.text[3:].strip()
             self.indent, self.text = (-1, "") if not rest or rest.startswith("#") else (0, rest)
@@ -166,7 +166,7 @@ class _Reader:
             colon = _SEPARATOR.search(text)
             if colon is None or text[0] in "{[|>&*!#%@`" or " #" in text[: colon.start()]:
                 return None
-            key, end = text[: colon.start()].rstrip(), colon.end()
+            key, end = text[: colon.start()].rstrip(" \t"), colon.end()
         rest = text[end:].lstrip()
         return key, "" if rest.startswith("#") else rest
 
@@ -185,10 +185,10 @@ class _Reader:
             return self._flow(text)
         if start in "@`%]},":
             self._fail("a value can't start so")
-        parts = [COMMENT.sub("", text).rstrip()]
+        parts = [COMMENT.sub("", text).rstrip(" \t")]
         self._next()
         while self.indent > indent:
-            parts.append(COMMENT.sub("", self.text).rstrip())
+            parts.append(COMMENT.sub("", self.text).rstrip(" \t"))
             self._next()
         plain = " ".join(parts)
         if len(parts) == 1 and _SEPARATOR.search(plain):

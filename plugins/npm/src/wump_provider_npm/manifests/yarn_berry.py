@@ -75,7 +75,7 @@ def parse_berry(path: str, content: bytes, siblings: Mapping[str, bytes]) -> Man
     projects = [entry for entry in graph.entries if entry.folder is not None]
     needs = {entry: resolve_path(path, f"{entry.folder}/{NAME}") for entry in projects}
     statements = _list_statements(graph, projects, needs, siblings, findings)
-    findings.add(*merge(_list_dependencies(graph, statements)))
+    findings.add(merge(_list_dependencies(graph, statements)))
     root = next((entry.name for entry in projects if entry.folder == "."), None)
     project = parse_project(root, None, findings)
     return findings.finish(path, "yarn.lock", "lockfile", project, filter(None, needs.values()))

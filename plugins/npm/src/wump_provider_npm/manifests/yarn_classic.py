@@ -60,7 +60,7 @@ def parse_classic(path: str, content: bytes, siblings: Mapping[str, bytes]) -> M
         direct = _find_unneeded(entries, by_pattern)
         if entries:
             findings.note("yarn.lock", f"{beside} is not at hand: scopes are unknown, and few can be told to be direct")
-    findings.add(*merge(_list_dependencies(entries, by_pattern, direct)))
+    findings.add(merge(_list_dependencies(entries, by_pattern, direct)))
     return findings.finish(path, "yarn.lock", "lockfile", None, [beside, *globs])
 
 

@@ -13,13 +13,14 @@ from wump_core import InvalidManifest, resolve_path
 from wump_provider_pypi.manifests.requirements_lines import decode_requirements, logical_lines, parse_line
 from wump_provider_pypi.requirements import MAX_PLAIN_LENGTH, PLAIN
 
+_REFERENCE = re.compile(r"^[ \t]*(?:-c|--constraint)", re.MULTILINE)
 PIN = re.compile(r"={2,3}\s*([^\s,*;]+)")
 
 
 def find_pins(path: str, text: str, siblings: Mapping[str, bytes]) -> dict[str, str]:
     """Version by canonical name, from the constraints files at hand that the text names."""
     pins: dict[str, str] = {}
-    if "-c" not in text and "--constraint" not in text:
+    if not siblings or not _REFERENCE.search(text):
         return pins
     for number, raw in logical_lines(text):
         line = parse_line(number, raw) if raw.lstrip().startswith("-") else None

@@ -12,6 +12,9 @@ from wump_provider_pypi.manifests.toml import load_toml
 from wump_provider_pypi.manifests.toml_lines import TomlPath, find_lines
 from wump_provider_pypi.requirements import Place, Reading, parse_requirement
 
+MAX_LINE_LENGTH = 20_000
+"""Longer ones were not written by hand, and aren't searched for every entry."""
+
 
 class Document:
     """The parsed file. `sources` says which packages come from elsewhere than the registry."""
@@ -46,15 +49,17 @@ class Document:
         if not isinstance(value, list):
             self.note("expected an array", path)
             return
+        field = field_of(path)
         for index, entry in enumerate(value):
-            if self.findings.stop(field=field_of(path)):
+            if self.findings.stop(field=field):
                 return
             yield (*path, index), entry
 
     def line(self, path: TomlPath, needle: str) -> int | None:
         """The line of a key or element, where that line really holds the needle; null when unsure."""
         line = self._lines.get(path)
-        return line if line is not None and needle in self._text_lines[line - 1] else None
+        text = "" if line is None else self._text_lines[line - 1]
+        return line if text and len(text) <= MAX_LINE_LENGTH and needle in text else None
 
     def note(self, message: str, path: TomlPath) -> None:
         """A diagnostic for what stands at a path."""

@@ -11,7 +11,7 @@ from wump_provider_pypi.fields import make_storable
 from wump_provider_pypi.requirements import Place, Reading, classify_url, make_dependency
 
 _SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|file:|git@|git\+)")
-_DIRECT_REFERENCE = re.compile(r"[A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?\s*@(?!.*//.*@.*//)", re.ASCII)
+_DIRECT_REFERENCE = re.compile(r"(?!git@)[A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?\s*@", re.ASCII)
 _EXTRAS_AT_END = re.compile(r"\[[^\[\]]*\]\Z")
 _ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
 

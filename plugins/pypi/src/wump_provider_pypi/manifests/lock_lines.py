@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 _TOML_NAME = re.compile(r"""^[ \t]*name[ \t]*=[ \t]*["']([^"'\n]*)["']""", re.MULTILINE)
-_JSON_KEY = re.compile(r'^[ \t]*("(?:[^"\\\n]|\\.)*")[ \t]*:[ \t]*\{', re.MULTILINE)
+_JSON_OPENING = re.compile(r'":[ \t]*\{')
+_JSON_KEY = re.compile(r'[ \t]*("[^"\\\n]*(?:\\.[^"\\\n]*)*"):')
 
 
 def find_table_lines(text: str, key: str, tables: Sequence[Any]) -> list[int | None]:
@@ -36,16 +37,18 @@ def find_table_lines(text: str, key: str, tables: Sequence[Any]) -> list[int | N
 def find_object_lines(text: str, document: dict[str, Any]) -> dict[tuple[str, str], int]:
     """The line of each key that holds an object, two levels deep, in a JSON text with one key to a line."""
     expected = list(_object_keys(document, 0))
-    found = list(_JSON_KEY.finditer(text))
-    if len(found) != len(expected):
+    openings = [match.start() for match in _JSON_OPENING.finditer(text)]
+    if len(openings) != len(expected):
         return {}
     lines: dict[tuple[str, str], int] = {}
     line, counted, outer = 1, 0, ""
-    for match, (depth, key) in zip(found, expected, strict=True):
-        if json.loads(match[1]) != key:
+    for opening, (depth, key) in zip(openings, expected, strict=True):
+        start = text.rfind("\n", counted, opening) + 1 or counted
+        match = _JSON_KEY.match(text, start)
+        if match is None or match.end() != opening + 2 or json.loads(match[1]) != key:
             return {}
-        line += text.count("\n", counted, match.start(1))
-        counted = match.start(1)
+        line += text.count("\n", counted, start)
+        counted = start
         if depth == 0:
             outer = key
         elif depth == 1:

@@ -5,7 +5,6 @@ options split off.
 """
 
 import codecs
-import io
 import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -28,6 +27,9 @@ _OPTION_IN_LINE = re.compile(r"\s-")
 _OPTION = re.compile(
     r"(?:-(?P<short>[rce])\s*|--(?P<long>requirement|constraint|editable)(?:\s+|=\s*|\Z))(?P<value>.*)", re.DOTALL
 )
+MAX_LINES = 100_000
+"""What follows them is told as one line."""
+
 LineKind = Literal["entry", "editable", "include", "constraint", "option"]
 
 _KIND: dict[str, LineKind] = {"r": "include", "c": "constraint", "e": "editable"}
@@ -63,8 +65,9 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines with continuations joined, each with the number of its first line. Comments may still be at their ends."""
     parts: list[str] = []
     first = 1
-    for number, ended in enumerate(io.StringIO(text, newline=None), 1):
-        line = ended.removesuffix("\n")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    for number, line in enumerate(text.split("\n", MAX_LINES), 1):
         if not line.endswith("\\") and not parts:
             yield number, line
             continue
@@ -84,7 +87,7 @@ def logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 def parse_line(number: int, line: str) -> Line | None:
     """What a logical line says; null where it is empty or a comment."""
-    comment = _COMMENT.search(line)
+    comment = _COMMENT.search(line) if "#" in line else None
     text = (line[: comment.start()] if comment else line).strip()
     if not text:
         return None
@@ -99,5 +102,5 @@ def parse_line(number: int, line: str) -> Line | None:
 
 def _without_options(text: str) -> str:
     """What stands before the first option of the line, such as `--hash`."""
-    option = _OPTION_IN_LINE.search(text)
+    option = _OPTION_IN_LINE.search(text) if "-" in text else None
     return (text[: option.start()] if option else text).strip()

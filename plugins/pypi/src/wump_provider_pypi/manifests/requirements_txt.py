@@ -15,7 +15,7 @@ from wump_provider_pypi.manifests.compiled import find_transitive, is_compiled
 from wump_provider_pypi.manifests.constraints import PIN, find_pins
 from wump_provider_pypi.manifests.includes import Included
 from wump_provider_pypi.manifests.locations import is_direct_reference, is_location, parse_location
-from wump_provider_pypi.manifests.requirements_lines import decode_requirements, logical_lines, parse_line
+from wump_provider_pypi.manifests.requirements_lines import MAX_LINES, decode_requirements, logical_lines, parse_line
 from wump_provider_pypi.manifests.scopes import scope_of_path
 from wump_provider_pypi.requirements import (
     MAX_PLAIN_LENGTH,
@@ -27,7 +27,6 @@ from wump_provider_pypi.requirements import (
 )
 
 FORMAT = "requirements.txt"
-MAX_LINES = 100_000
 
 
 def parse_requirements_txt(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
