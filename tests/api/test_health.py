@@ -1,10 +1,12 @@
 """Health, with everything there, and with each server away or frozen: said soon, and the rest works."""
 
+import asyncio
 import socket
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -117,6 +119,50 @@ async def test_without_the_database_every_answer_says_so(
                 assert response.headers["retry-after"] == "5"
             problem(await api.post("/api/v1/packages", json={"purl": "npm:a"}), 503, "unavailable")
             assert (await api.get("/openapi.json")).status_code == 200
+
+
+@asynccontextmanager
+async def freezing_proxy(url: str) -> AsyncGenerator[tuple[str, asyncio.Event]]:
+    """The URL of a database by way of a proxy, which passes nothing on while the event is unset."""
+    flowing, parts, tasks = asyncio.Event(), urlsplit(url), set()
+    flowing.set()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            await flowing.wait()
+            writer.write(data)
+        writer.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(parts.hostname, parts.port)
+        tasks.update(asyncio.create_task(pass_on(*ends)) for ends in ((reader, back), (there, writer)))
+
+    server = await asyncio.start_server(connect, "127.0.0.1")
+    try:
+        port = server.sockets[0].getsockname()[1]
+        yield url.replace(f":{parts.port}/", f":{port}/"), flowing
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+
+
+async def test_a_database_that_freezes_is_waited_for_so_long(
+    facts: CoreSettings, serving: Any, problem: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a statement under way; requests after it don't get so far as to wait for the driver's own limit."""
+    assert facts.database_url
+    path = "/api/v1/packages/npm/core/dependents"
+    monkeypatch.setenv("WUMP_API_STATEMENT_TIMEOUT_MS", "50")
+    async with freezing_proxy(facts.database_url.get_secret_value()) as (url, flowing):
+        async with serving(facts.model_copy(update={"read_database_url": SecretStr(url)})) as api:
+            assert (await api.get(path)).status_code == 200
+            flowing.clear()
+            problem(await api.get(path), 503, "unavailable")
+            for response in await asyncio.gather(*(api.get(path) for _ in range(12))):
+                problem(response, 503, "unavailable")
+            flowing.set()
+            assert (await api.get(path)).status_code == 200
 
 
 async def test_it_recovers_when_the_database_comes_back(empty_api: Any, settings: CoreSettings, problem: Any) -> None:

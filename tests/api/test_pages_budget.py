@@ -114,20 +114,24 @@ async def _make_a_scope_rare(connection: Any, keys: dict[str, int]) -> None:
         keys["d1"],
         keys["hot"],
     )
-    last = "SELECT organization_id FROM package_organizations WHERE package_id = $2 ORDER BY stars NULLS FIRST LIMIT 70"
+    both = (keys["d1"], keys["hot"])
     await connection.execute(
-        "UPDATE package_organizations SET test_repositories = 1 WHERE package_id = $1"
-        f" OR package_id = $2 AND organization_id IN ({last})",
-        keys["d1"],
-        keys["hot"],
+        "UPDATE package_organizations SET repositories = 1 + organization_id % 50 WHERE package_id IN ($1, $2)", *both
     )
+    await connection.execute(
+        "UPDATE package_organizations SET test_repositories = 1 WHERE package_id = $1 OR package_id = $2 AND"
+        " organization_id IN (SELECT organization_id FROM package_organizations WHERE package_id = $2"
+        " ORDER BY repositories, organization_id LIMIT 70)",
+        *both,
+    )
+    await connection.execute("CHECKPOINT")
     await connection.execute("VACUUM (ANALYZE) package_organizations")
 
 
 async def _check_pair(connection: Any, sort: str, filters: tuple[str, ...], package: int) -> None:
     """A page costs a page, planned for its values or for any."""
     scope = "test" if "scope" in filters else None
-    minima = (2, 1_000) if "min_repositories" in filters else (1,)
+    minima = (2, 40, 1_000) if "min_repositories" in filters else (1,)
     statement = answers.page_statement(sort, scope, after=False)
     await connection.execute(f"PREPARE page (bigint, integer, bigint) AS {statement}")
     for mode, minimum in itertools.product(("force_custom_plan", "force_generic_plan"), minima):
@@ -135,6 +139,7 @@ async def _check_pair(connection: Any, sort: str, filters: tuple[str, ...], pack
         touched, plan = await buffers(connection, f"EXECUTE page ({package}, {minimum}, {LIMIT})")
         # A row that isn't in the index is looked up in the table, which is two pages at the most.
         assert touched <= 2 * LIMIT + 20, (sort, filters, mode, touched, plan)
+        assert scope is None or '"ix_package_organizations_test"' in plan, plan
     await connection.execute("DEALLOCATE page")
 
 

@@ -37,6 +37,14 @@ async def test_health_says_which_database(settings: CoreSettings, serving: Any, 
         assert ("for reading" in detail) == (broken == "read_database_url")
 
 
+async def test_an_address_that_is_none(settings: CoreSettings, serving: Any) -> None:
+    wrong = settings.model_copy(update={"read_database_url": SecretStr("postgresql://wump@127.0.0.1:secret/wump")})
+    with pytest.raises(ConfigurationError, match="WUMP_READ_DATABASE_URL") as raised:
+        async with serving(wrong):
+            pass
+    assert "secret" not in str(raised.value)
+
+
 def test_a_replica_needs_a_primary(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WUMP_READ_DATABASE_URL", "mysql://x")
     with pytest.raises(ConfigurationError, match=r"WUMP_READ_DATABASE_URL: .*must start with postgresql://"):

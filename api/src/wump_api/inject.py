@@ -25,8 +25,8 @@ from wump_core.store.answers import Row
 from wump_api.paths import ANY_ECOSYSTEM
 from wump_api.problems import Problem
 
-ACQUIRE_SECONDS = 2.0
-"""Longest wait of a request for a connection."""
+WAIT_SECONDS = 2.0
+"""Longest wait of a request for a connection, and for a statement to end that was given up."""
 
 
 def get_engine(request: Request) -> AsyncEngine:
@@ -51,13 +51,13 @@ async def reading_connection(request: Request) -> AsyncIterator[Connection]:
     try:
         yield connection
     finally:
-        await pool.release(connection)
+        await pool.release(connection, timeout=WAIT_SECONDS)
 
 
 async def _acquire(request: Request) -> tuple[asyncpg.Pool, Connection]:
     pool: asyncpg.Pool = request.app.state.reading
     # The pool's own timeout would cost a task for each connection.
-    async with asyncio.timeout(ACQUIRE_SECONDS):
+    async with asyncio.timeout(WAIT_SECONDS):
         return pool, await pool.acquire()
 
 
@@ -167,7 +167,7 @@ class PackageRoute(APIRoute):
             asked = await find_package(request, connection, **request.path_params)
             response: Response = await self.endpoint(asked, *given)
         finally:
-            await pool.release(connection)
+            await pool.release(connection, timeout=WAIT_SECONDS)
         return response
 
 

@@ -14,6 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import SecretStr
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 from valkey.asyncio import Valkey
 from wump_core.errors import ConfigurationError, ServerUnavailable
@@ -146,7 +148,17 @@ def _lifespan(
 
 @asynccontextmanager
 async def _open_pool(url: SecretStr, name: str, size: int, statement_timeout_ms: int) -> AsyncGenerator[asyncpg.Pool]:
-    """Connections for reading, made when they are asked for; whoever waits on one waits for a bounded time."""
+    """Connections for reading, made when they are asked for; whoever waits on one waits for a bounded time.
+
+    Raises:
+        ConfigurationError: The URL can't be read.
+    """
+    try:
+        make_url(url.get_secret_value())
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(
+            "WUMP_READ_DATABASE_URL is not a database URL: postgresql://user:password@host/name"
+        ) from None
     pool = asyncpg.create_pool(
         url.get_secret_value(),
         min_size=0,

@@ -15,7 +15,12 @@ class ApiSettings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
-    pool_size: int = Field(default=10, ge=1, le=100, description="Database connections of one API process.")
+    pool_size: int = Field(
+        default=10,
+        ge=1,
+        le=100,
+        description="Database connections of one API process for reading; at most as many more for writing.",
+    )
     streams: int = Field(
         default=2, ge=1, le=100, description="Exports at once in one API process; each has a connection of its own."
     )

@@ -90,7 +90,9 @@ def rebuild_derived() -> None:
 def partition_tables(
     number: Annotated[
         int,
-        typer.Option("--partitions", metavar="N", help="2 to 128 for each big table; 0 makes plain tables again."),
+        typer.Option(
+            "--partitions", metavar="N", min=0, max=128, help="2 to 128 for each big table; 0 makes plain tables again."
+        ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:
@@ -112,6 +114,6 @@ def partition_tables(
         partitions.require_space(layouts, number, free_bytes=shutil.disk_usage(folder).free)
     elif (needed := partitions.count_needed_bytes(layouts, number)) and not yes:
         needed_gb = needed / partitions.GB
-        err.print(f"Postgres needs up to {needed_gb:,.1f} GB of free disk; wump can't see how much its server has.")
+        err.print(f"Postgres needs up to {needed_gb:,.1f} GB of free disk; how much its server has, only you can see.")
         typer.confirm("Go on?", abort=True, err=True)
     _with_engine(lambda engine: partitions.partition_tables(engine, number, notify=err.print), migrate=True)

@@ -135,6 +135,15 @@ def test_without_a_token_the_owners_file_is_read(call, refusal):
 
 
 @respx.mock
+def test_a_limit_of_graphql_is_one_where_there_is_a_token(call):
+    serve_profile().respond(429)
+    respx.get(url__startswith=f"{API}/repos/octo-org/.github/contents").respond(404)
+    assert call(provider.fetch_organization, "github.com", "octo-org").funding == ()
+    with pytest.raises(RateLimited):
+        call(provider.fetch_organization, "github.com", "octo-org", token="t")
+
+
+@respx.mock
 def test_without_such_a_file_there_is_no_funding(call):
     serve_profile().respond(401)
     respx.get(url__startswith=f"{API}/repos/octo-org/.github/contents").respond(404)

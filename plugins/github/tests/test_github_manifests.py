@@ -118,6 +118,13 @@ def test_all_that_a_workflow_uses():
         ("# tag=v3.0.0", "v3.0.0"),
         ("# tag: v3.0.0", "v3.0.0"),
         ("# ratchet:actions/checkout@v3", "v3"),
+        ("# ratchet:exclude", f"{SHA}6"),
+        ("# @v2.1.0", "v2.1.0"),
+        ("# pin @v2.1.0", "v2.1.0"),
+        ("#   v2.1.0\t", "v2.1.0"),
+        ("# renovate: tag=v2.3.5", "v2.3.5"),
+        ("# codeql-bundle-v2.1 and more", "codeql-bundle-v2.1"),
+        ("# Versions older than v2.1.0 are bad", f"{SHA}6"),
         ("# the latest", f"{SHA}6"),
         ("# pin @ main", f"{SHA}6"),
         ("", f"{SHA}6"),
@@ -129,6 +136,42 @@ def test_the_comment_behind_a_commit_says_its_version(comment, version):
     found = provider.parse_manifest(".github/workflows/a.yaml", plain.encode(), {}).dependencies[0]
     assert (found.resolved_version, found.line) == (version, 4)
     assert provider.parse_manifest(".github/workflows/a.yaml", text.encode(), {}).dependencies[0].line == 2
+
+
+@pytest.mark.parametrize(
+    ("use", "expected"),
+    [
+        ("a/b@1e204e # v2.1.0", ("a/b", "1e204e", "v2.1.0", "registry")),
+        ("a/b@1e204e", ("a/b", "1e204e", None, "registry")),
+        ("a/b@01aecc#v2.1.0", ("a/b", "01aecc#v2.1.0", None, "registry")),
+        ("./.github/workflows/test.yml@v2", ("./.github/workflows/test.yml", "v2", None, "path")),
+        ("docker://ghcr.io/o/a@v1", ("docker://ghcr.io/o/a", "v1", None, "url")),
+        ("docker://h.example:5000/a@sha256:b", ("docker://h.example:5000/a", "sha256:b", "sha256:b", "url")),
+        ('"a\\x2Fb@v2"', ("a/b", "v2", None, "registry")),
+    ],
+)
+def test_other_references(use, expected):
+    text = f"jobs:\n  a:\n    steps:\n    - uses: {use}\n"
+    (found,) = provider.parse_manifest(WORKFLOW_PATH, text.encode(), {}).dependencies
+    assert (found.name, found.requirement, found.resolved_version, found.source) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "line"),
+    [
+        ("jobs: [a]", "jobs", 1),
+        ("name: x", "jobs", None),
+        ("jobs:\n  a:\n  - uses: a/b@v1", "jobs.a", 3),
+        ("jobs:\n  a:\n    steps: x", "jobs.a.steps", 3),
+        ("jobs:\n  a:\n    steps:\n    - x", "jobs.a.steps.0", 4),
+        ("jobs:\n  a:\n    services: [x]", "jobs.a.services", 3),
+        ("jobs:\n  a:\n    steps: [{uses: [x]}]", "jobs.a.steps.0.uses", 3),
+    ],
+)
+def test_what_has_another_shape_is_diagnosed(text, field, line):
+    record = provider.parse_manifest(WORKFLOW_PATH, text.encode(), {})
+    assert [(item.field, item.line) for item in record.diagnostics] == [(field, line)]
+    assert record.status == "partial"
 
 
 def test_a_tag_is_not_taken_for_a_version():

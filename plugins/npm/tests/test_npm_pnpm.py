@@ -70,7 +70,7 @@ packages:
     dev: false
 
   registry.example/mirrored/1.0.0:
-    resolution: {integrity: sha512-AAAA==, registry: https://registry.example/, tarball: https://registry.example/mirrored/-/mirrored-1.0.0.tgz}
+    resolution: {integrity: sha512-AAAA==, tarball: https://registry.example/mirrored/-/mirrored-1.0.0.tgz}
     name: mirrored
     version: 1.0.0
 """
@@ -89,7 +89,7 @@ def test_version_5(read, rows):
         "55: @rush/local None 0.0.0 runtime transitive path",
         "61: fork None 0.1.0 runtime transitive git",
         "67: mirrored None 1.0.0 runtime transitive",
-        "11: @acme/part workspace:* None runtime workspace",
+        "10: @acme/part workspace:* None runtime workspace",
     ]
 
 
@@ -154,11 +154,11 @@ packages:
 
 def test_version_6(read, rows):
     assert rows(read("pnpm-lock.yaml", V6)) == [
-        "28: @acme/scoped None 1.0.0 runtime transitive",
-        "32: native 3 3.1.0 optional optional",
-        "40: one ^1.0.0 1.2.3 runtime",
-        "44: remote https://files.example/remote.tgz 1.0.0 development url",
-        "50: directory file:../directory 0.2.0 development path",
+        "29: @acme/scoped None 1.0.0 runtime transitive",
+        "33: native 3 3.1.0 optional optional",
+        "41: one ^1.0.0 1.2.3 runtime",
+        "45: remote https://files.example/remote.tgz 1.0.0 development url",
+        "51: directory file:../directory 0.2.0 development path",
         "10: linked link:../linked None runtime link",
     ]
 
@@ -297,8 +297,8 @@ def test_catalogs(read, rows):
     assert rows(record) == [
         "4: one ^1.0.0 None unknown default",
         "5: @acme/real(short) 1.10 None unknown default",
-        "None: one ^0.9 None unknown legacy",
-        "None: two 1.10 None unknown legacy",
+        "7: one ^0.9 None unknown legacy",
+        "7: two 1.10 None unknown legacy",
         "9: one 2 None unknown beta",
     ]
     assert [(found.field, found.line) for found in record.diagnostics] == [("catalogs.beta.three", 10)]

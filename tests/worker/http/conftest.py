@@ -1,7 +1,7 @@
 """What the tests of the transport share: an upstream that misbehaves, and ways to it that share Valkey."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -51,7 +51,7 @@ def open_way(upstream: HostileUpstream, valkey_url: str) -> Ways:
         valkey: str | None = valkey_url,
         engine: Any = None,
         **worker: Any,
-    ) -> AsyncIterator[Upstream]:
+    ) -> AsyncGenerator[Upstream]:
         info = ProviderInfo(
             title="Some",
             provider_type="aggregator",

@@ -80,6 +80,11 @@ def _bomb(wbits: int) -> Iterator[bytes]:
     yield packer.flush()
 
 
+def _send_many_headers(request: BaseHTTPRequestHandler) -> None:
+    lines = b"".join(b"X-%d: y\r\n" % number for number in range(100_000))
+    request.wfile.write(b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n")
+
+
 CHILD = """
 import asyncio, resource, sys
 from wump_core.settings import ProviderSettings
@@ -115,9 +120,7 @@ def test_bombs_and_floods_cost_little_memory(upstream: HostileUpstream) -> None:
     upstream.answer("/zstd", b"\x28\xb5\x2f\xfd" + bytes(500), Content_Encoding="zstd")
     upstream.stream("/flood", lambda: iter([bytes(MEBIBYTE)] * 200))
     upstream.answer("/html", b"<html>" * 100, Content_Type="text/html")
-    upstream.behaviours["/headers"] = lambda request: request.wfile.write(
-        b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(100_000)) + b"\r\n"
-    )
+    upstream.behaviours["/headers"] = _send_many_headers
     paths = ["/gzip", "/deflate", "/stacked", "/brotli", "/zstd", "/flood", "/headers", "/html"]
     result = subprocess.run(
         [sys.executable, "-c", CHILD, upstream.address, *paths], capture_output=True, text=True, timeout=120, check=True

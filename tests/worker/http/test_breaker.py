@@ -43,6 +43,16 @@ async def test_it_opens_after_five_failures_for_all_workers_and_says_why(
     assert len(upstream.arrivals) == 5
 
 
+async def test_whoever_never_ends_an_answer_is_left_alone_too(open_way: Ways, upstream: HostileUpstream) -> None:
+    url = upstream.answer("/", b"{}", seconds=2)
+    async with open_way(total_timeout_seconds=0.2) as way, way.make_client() as client:
+        for _ in range(5):
+            with pytest.raises(httpx.ReadTimeout):
+                await client.post(url)
+        with pytest.raises(Unavailable, match="no whole answer in time"):
+            await client.post(url)
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 422, 304])
 async def test_a_refusal_is_no_failure(open_way: Ways, upstream: HostileUpstream, status: int) -> None:
     url = upstream.answer("/", status=status)

@@ -28,7 +28,11 @@ def limits(requests: int, seconds: float, concurrency: int = 8) -> RateLimits:
 
 async def in_workers(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Do it in four threads, each with an event loop of its own; the sum of what they say."""
-    return sum(await asyncio.gather(*(asyncio.to_thread(asyncio.run, work()) for _ in range(WORKERS))))
+
+    def run() -> int:
+        return asyncio.run(work())
+
+    return sum(await asyncio.gather(*(asyncio.to_thread(run) for _ in range(WORKERS))))
 
 
 async def ask_often(client: httpx.AsyncClient, url: str, times: int) -> int:
@@ -55,7 +59,7 @@ async def test_four_workers_share_one_budget(open_way: Ways, upstream: HostileUp
     url = upstream.answer("/", b"{}", seconds=0.02)
 
     async def work() -> int:
-        async with open_way(limits=limits(20, 60), patience_seconds=1) as way, way.make_client() as client:
+        async with open_way(limits=limits(20, 60), patience_seconds=30) as way, way.make_client() as client:
             return await ask_often(client, url, 15)
 
     assert await in_workers(work) == 18, "a tenth is kept"
@@ -100,7 +104,7 @@ async def test_no_more_at_once_than_allowed(open_way: Ways, upstream: HostileUps
 
 async def test_a_tenth_is_kept_for_what_somebody_waits_for(open_way: Ways, upstream: HostileUpstream) -> None:
     url = upstream.answer("/", b"{}")
-    async with open_way(limits=limits(10, 60), patience_seconds=1) as way:
+    async with open_way(limits=limits(10, 60), patience_seconds=30) as way:
         background, urgent = way.make_client(), way.make_client(on_demand=True)
         assert await ask_often(background, url, 12) == 9
         assert (await urgent.get(url)).status_code == 200
@@ -186,7 +190,7 @@ async def test_nobody_is_refused_by_an_upstream_that_says_what_is_left(
     upstream.behaviours["/"] = behave
 
     async def work() -> int:
-        async with open_way(patience_seconds=1) as way, way.make_client() as client:
+        async with open_way(patience_seconds=30) as way, way.make_client() as client:
             return await ask_often(client, upstream.address + "/", 30)
 
     assert await in_workers(work) == 36, "a tenth is kept"
@@ -257,11 +261,19 @@ async def test_without_valkey_each_worker_keeps_to_a_tenth(open_way: Ways, upstr
     url = upstream.answer("/", b"{}")
 
     async def work() -> int:
-        away = open_way(limits=limits(20, 60), valkey="valkey://127.0.0.1:1/0", patience_seconds=1)
+        away = open_way(limits=limits(20, 60), valkey="valkey://127.0.0.1:1/0", patience_seconds=30)
         async with away as way, way.make_client() as client:
             return await ask_often(client, url, 5)
 
     assert await in_workers(work) == 2 * WORKERS
+
+
+async def test_a_command_that_is_alone_has_the_whole_limit(open_way: Ways, upstream: HostileUpstream) -> None:
+    url = upstream.answer("/", b"{}", seconds=0.05)
+    alone = open_way(limits=limits(20, 60, concurrency=3), valkey=None, patience_seconds=30)
+    async with alone as way, way.make_client() as client:
+        assert await ask_often(client, url, 25) == 20
+    assert upstream.most_at_once == 3
 
 
 async def test_valkey_may_be_emptied_at_any_moment(open_way: Ways, upstream: HostileUpstream, valkey_url: str) -> None:

@@ -122,6 +122,17 @@ async def test_an_exhausted_token_is_set_aside(open_way: Ways, upstream: Hostile
     assert tokens_seen(upstream).count("Bearer spent") <= 1
 
 
+async def test_where_all_are_spent_the_first_to_have_room_is_waited_for(
+    open_way: Ways, upstream: HostileUpstream
+) -> None:
+    upstream.answer("/", b"{}")
+    limits = RateLimits(resources={"core": (Limit(requests=1, seconds=0.3),)})
+    async with open_way("one", "two", limits=limits, patience_seconds=30) as way, way.make_client() as client:
+        for number in range(6):
+            assert (await client.get(f"{upstream.address}/?{number}")).status_code == 200
+    assert upstream.count_most_within(0.3) <= 2
+
+
 async def test_the_same_address_goes_with_the_same_token(open_way: Ways, upstream: HostileUpstream) -> None:
     upstream.answer("/", b"{}")
     async with open_way("one", "two", "three") as way, way.make_client() as client:

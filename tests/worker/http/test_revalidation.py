@@ -162,6 +162,14 @@ async def test_errors_and_posts_are_not_kept(
     assert await count(engine) == 0
 
 
+async def test_an_answer_that_may_have_been_cut_is_not_kept(
+    client: httpx.AsyncClient, upstream: HostileUpstream, engine: AsyncEngine
+) -> None:
+    url = upstream.stream("/", lambda: iter([b'{"n": ']), ETag='"a"', Cache_Control="max-age=60")
+    assert (await client.get(url)).text == '{"n": '
+    assert await count(engine) == 0
+
+
 async def test_a_large_answer_is_given_and_not_kept(
     client: httpx.AsyncClient, upstream: HostileUpstream, engine: AsyncEngine
 ) -> None:

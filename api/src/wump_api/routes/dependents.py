@@ -104,7 +104,8 @@ def _check_pair(sort: str, scope: str | None, min_repositories: int) -> None:
     if sort in answers.PAGES[tuple(on)]:
         return
     pairs = [(other, on) for other in answers.PAGES[tuple(on)]]
-    pairs += [(sort, {name: on[name] for name in names}) for names, sorts in answers.PAGES.items() if sort in sorts]
+    fewer = [names for names, sorts in answers.PAGES.items() if sort in sorts and on.keys() >= set(names)]
+    pairs += [(sort, {name: on[name] for name in names}) for names in fewer]
     alternatives = [urlencode({"sort": order, **filters}) for order, filters in pairs]
     alternatives.append(urlencode({"sort": sort, **on, "format": "ndjson"}))
     raise Problem(

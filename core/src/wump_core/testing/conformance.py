@@ -309,19 +309,15 @@ class ProviderConformance:
 
     def _load(self, provider: Provider, case: Case, *, records: bool) -> list[Exchange]:
         path = self.recordings / f"{case.id}.json"
-        if not path.exists() and records:
-            try:
-                record_case(provider, case, path)
-            except WumpError as error:
-                _fail([f"{case.id} can't be recorded: {error}"])
+        refusal = _record_once(type(self), case, path) if records and not path.exists() else None
+        if refusal is not None:
+            _fail([f"{case.id} can't be recorded: {refusal}"])
         if not path.exists():
             asked = play(provider, case, []).unrecorded or ["nothing"]
             _fail([f"{path} is not there; the hook asks for {asked[0]}", HOW_TO_RECORD])
-        try:
-            return load_exchanges(path)
-        except ValueError as error:
-            _fail([str(error)])
-        raise AssertionError("not reached")
+        exchanges, fault = _load_or_object(path)
+        _fail([fault] if fault else [])
+        return exchanges
 
     def _play_fault(self, provider: Provider, case: Case, fault: hostile.Fault, *, records: bool) -> None:
         exchanges = self._load(provider, case, records=records)
@@ -332,6 +328,23 @@ class ProviderConformance:
             if objection := _object(provider, case, fault, played, first=position == 0):
                 faults.append(f"{fault.name} from request {position + 1} ({asked[position]}) on: {objection}")
         _fail(faults)
+
+
+@cache
+def _record_once(tested: type[ProviderConformance], case: Case, path: Path) -> str | None:
+    """Why it could not be recorded; the upstream is asked once, however many tests want to know."""
+    try:
+        record_case(_load_once(tested), case, path)
+    except WumpError as error:
+        return str(error)
+    return None
+
+
+def _load_or_object(path: Path) -> tuple[list[Exchange], str]:
+    try:
+        return load_exchanges(path), ""
+    except ValueError as error:
+        return [], str(error)
 
 
 @cache

@@ -71,6 +71,7 @@ FAULTS = (
     Fault("timeout", _time_out, (Unavailable,)),
     Fault("no-connection", _refuse, (Unavailable,)),
     Fault("html", _status(200, PAGE_FOR_PEOPLE), (InvalidResponse,), damages_body=True),
+    Fault("foreign-json", _status(200, b"[[null]]"), (InvalidResponse,), damages_body=True),
     Fault("truncated", _truncate, (InvalidResponse, Unavailable), damages_body=True),
     Fault("oversized", _outgrow, (InvalidResponse,)),
 )

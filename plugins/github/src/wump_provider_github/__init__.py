@@ -46,7 +46,7 @@ def describe_provider() -> ProviderInfo:
         ecosystems=tuple(dict.fromkeys((*dependents.MANIFESTS, *manifests.ECOSYSTEMS))),
         manifests=manifests.GLOBS,
         settings_class=GitHubSettings,
-        rate_limit="With a token 5,000 requests an hour, 30 searches and 10 code searches a minute; without, 60.",
+        rate_limit="A token: 5,000 requests an hour, 30 searches and 9 code searches a minute. None: 60 an hour.",
         limits=LIMITS,
         licence="None stated as a whole: each repository has its own. GitHub's terms allow to use what is public.",
         attribution="GitHub",

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from wump_core import Diagnostic, FundingLink, InvalidManifest, decode_text
 
 from wump_provider_github.documents import Mapping, Node, Scalar, Sequence, load_document
-from wump_provider_github.texts import read_address, read_mapping, read_text
+from wump_provider_github.texts import read_address, read_items, read_mapping, read_text
 
 MAX_BYTES = 100_000
 MAX_LINKS = 100
@@ -107,8 +107,8 @@ def _link(url: str | None, kind: str) -> FundingLink | None:
 def parse_funding_links(raw_links: Any) -> tuple[FundingLink, ...]:
     """Read GraphQL's `fundingLinks`: the platform in small letters is the type, which is the key of the file too."""
     links: dict[str, FundingLink] = {}
-    for raw in raw_links if isinstance(raw_links, list) else ():
-        url, platform = read_address(read_mapping(raw).get("url")), read_mapping(raw).get("platform")
+    for raw in read_items(raw_links):
+        url, platform = read_address(read_mapping(raw).get("url")), read_text(read_mapping(raw).get("platform"), 255)
         if url is not None:
-            links.setdefault(url, FundingLink(url=url, type=platform.lower()[:255] if platform else None))
+            links.setdefault(url, FundingLink(url=url, type=platform and platform.lower()))
     return tuple(links.values())[:MAX_LINKS]

@@ -21,7 +21,7 @@ from wump_core import (
 )
 
 from wump_provider_github.settings import find_graphql_url
-from wump_provider_github.texts import read_mapping, read_text
+from wump_provider_github.texts import read_items, read_mapping, read_text
 from wump_provider_github.upstream import check_status, find_retry, read_object
 
 PAGE_SIZE = 100
@@ -102,7 +102,7 @@ async def ask_for_less(context: Context, query: str, variables: Mapping[str, Any
 def read_answer(response: httpx.Response) -> Answer:
     """Tell data from errors; data with errors is used as far as it goes. Raises as `ask` does."""
     body = read_object(response)
-    errors = tuple(error for error in body.get("errors") or () if isinstance(error, dict))
+    errors = tuple(error for error in read_items(body.get("errors")) if isinstance(error, dict))
     kinds = {_read_type(error) for error in errors} | {str(error.get("code")) for error in errors}
     reason = ", ".join(sorted({_read_type(error) for error in errors})[:5]) or "no reason given"
     if kinds & _LIMITED or any("rate limit" in str(error.get("message")).lower() for error in errors):
@@ -125,5 +125,4 @@ def _read_type(error: Mapping[str, Any]) -> str:
 
 
 def _read_path(error: Mapping[str, Any]) -> list[Any]:
-    path = error.get("path")
-    return path if isinstance(path, list) else []
+    return read_items(error.get("path"))

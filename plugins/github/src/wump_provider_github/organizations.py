@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from wump_core import Context, CredentialsRejected, FundingLink, NotFound, OrganizationRecord
+from wump_core import Context, CredentialsRejected, FundingLink, NotFound, OrganizationRecord, RateLimited
 
 from wump_provider_github.accounts import pick_account, write_query
 from wump_provider_github.files import check_file, decode_content
@@ -47,7 +47,9 @@ async def fetch_organization(context: Context, host: str, login: str) -> Organiz
     record = parse_account(host, profile)
     try:
         return add_sponsoring(record, await _ask_sponsoring(context, record.login))
-    except CredentialsRejected:
+    except (CredentialsRejected, RateLimited) as error:
+        if isinstance(error, RateLimited) and getattr(context.settings, "token", ()):
+            raise  # without a token there is nothing to wait for
         context.log.info("github.graphql_refused", login=record.login)
         return record.model_copy(update={"funding": await _fetch_funding(context, name)})
     except NotFound:

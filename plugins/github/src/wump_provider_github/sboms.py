@@ -27,7 +27,8 @@ from wump_core import (
     parse_purl,
 )
 
-from wump_provider_github.texts import read_mapping, read_text
+from wump_provider_github.settings import STORAGE
+from wump_provider_github.texts import read_items, read_mapping, read_text
 from wump_provider_github.upstream import check_status, fetch, find_path, read_list, read_object
 
 MAX_ITEMS = 10_000
@@ -122,7 +123,9 @@ async def _fetch_stored(context: Context, redirect: httpx.Response) -> httpx.Res
     target = urljoin(str(redirect.url), redirect.headers.get("location", ""))
     if urlsplit(target).scheme not in ("https", redirect.url.scheme):
         raise InvalidResponse("the report was put at an address without https")
-    return await context.http.get(target, follow_redirects=False, extensions={"wump_credential": False})
+    return await context.http.get(
+        target, follow_redirects=False, extensions={"wump_credential": False, "wump_resource": STORAGE}
+    )
 
 
 async def _fetch_old_form(context: Context, graph: str, place: Place) -> Page[DependencyRecord]:
@@ -146,9 +149,11 @@ def parse_sbom(payload: Mapping[str, Any], place: Place) -> Page[DependencyRecor
     """
     document = read_mapping(payload.get("sbom")) or payload
     packages = read_list(document, "packages")
-    relationships = [read_mapping(item) for item in document.get("relationships") or ()]
+    relationships = [read_mapping(item) for item in read_items(document.get("relationships"))]
     roots = _find_roots(document, relationships)
-    direct = {item.get("relatedSpdxElement") for item in relationships if item.get("spdxElementId") in roots}
+    direct = {
+        _read_id(item, "relatedSpdxElement") for item in relationships if _read_id(item, "spdxElementId") in roots
+    }
     others = [package for package in packages if not _is_root(package, roots)]
     shown = others[place.offset : place.offset + MAX_ITEMS]
     items, diagnostics = collect_items(shown, lambda package: _parse_package(package, direct))
@@ -161,19 +166,25 @@ def parse_sbom(payload: Mapping[str, Any], place: Place) -> Page[DependencyRecor
     )
 
 
-def _find_roots(document: Mapping[str, Any], relationships: Iterable[Mapping[str, Any]]) -> set[Any]:
+def _read_id(element: Mapping[str, Any], name: str = "SPDXID") -> str:
+    return str(element.get(name))
+
+
+def _find_roots(document: Mapping[str, Any], relationships: Iterable[Mapping[str, Any]]) -> set[str]:
     """The ids of what the document describes: the repository itself."""
-    described = document.get("documentDescribes")
-    roots = {item.get("relatedSpdxElement") for item in relationships if item.get("relationshipType") == "DESCRIBES"}
-    return roots | set(map(str, described if isinstance(described, list) else ()))
+    described = (item for item in relationships if item.get("relationshipType") == "DESCRIBES")
+    return {
+        *(_read_id(item, "relatedSpdxElement") for item in described),
+        *map(str, read_items(document.get("documentDescribes"))),
+    }
 
 
-def _is_root(package: Any, roots: set[Any]) -> bool:
+def _is_root(package: Any, roots: set[str]) -> bool:
     fields = read_mapping(package)
-    return fields.get("SPDXID") in roots or (not roots and str(fields.get("name")).startswith("com.github."))
+    return _read_id(fields) in roots or (not roots and str(fields.get("name")).startswith("com.github."))
 
 
-def _parse_package(package: Mapping[str, Any], direct: set[Any]) -> DependencyRecord:
+def _parse_package(package: Mapping[str, Any], direct: set[str]) -> DependencyRecord:
     _, purl, source = _read_purl(_find_locator(package))
     version = read_text(package.get("versionInfo"), 255)
     exact = version is not None and _EXACT.fullmatch(version) is not None and ".*" not in version
@@ -183,14 +194,14 @@ def _parse_package(package: Mapping[str, Any], direct: set[Any]) -> DependencyRe
         requirement=None if exact else version,
         resolved_version=version if exact else None,
         scope="unknown",
-        direct=not direct or package.get("SPDXID") in direct,
+        direct=not direct or _read_id(package) in direct,
         source=source,
         field="packages",
     )
 
 
 def _find_locator(package: Mapping[str, Any]) -> str:
-    for reference in package.get("externalRefs") or ():
+    for reference in read_items(package.get("externalRefs")):
         if reference.get("referenceType") == "purl":
             return str(reference["referenceLocator"])
     raise ValueError("it has no package URL")

@@ -11,6 +11,9 @@ _MINUTE, _HOUR = 60.0, 3_600.0
 _POINTS = Limit(requests=900, seconds=_MINUTE)
 """The secondary limit: a GET is one point."""
 
+STORAGE = "storage"
+"""Temporary addresses on other hosts, which don't count for GitHub's limits."""
+
 LIMITS = RateLimits(
     resources={
         "core": (Limit(requests=5_000, seconds=_HOUR), _POINTS),
@@ -18,14 +21,16 @@ LIMITS = RateLimits(
         "code_search": (Limit(requests=9, seconds=_MINUTE),),
         "graphql": (Limit(requests=5_000, seconds=_HOUR), _POINTS),
         "dependency_sbom": (Limit(requests=100, seconds=_MINUTE),),
+        STORAGE: (_POINTS,),
     },
     anonymous={
         "core": (Limit(requests=60, seconds=_HOUR),),
         "search": (Limit(requests=10, seconds=_MINUTE),),
+        STORAGE: (_POINTS,),
     },
-    concurrency=8,
+    concurrency=4,
 )
-"""By resource, for a user's token and for none. GitHub allows a hundred requests at once, and asks for few."""
+"""For a user's token and for none. GitHub bears a hundred requests at once, and asks to send them one by one."""
 
 STORAGE_HOSTS = (
     "objects.githubusercontent.com",

@@ -12,7 +12,7 @@ from wump_core import Context, InvalidResponse, Page, SponsorshipRecord, collect
 from wump_provider_github.accounts import pick_account, write_query
 from wump_provider_github.graphql import Answer, ask_for_less
 from wump_provider_github.repositories import read_kind
-from wump_provider_github.texts import read_count, read_flag, read_mapping, read_time
+from wump_provider_github.texts import read_count, read_flag, read_items, read_mapping, read_time
 from wump_provider_github.upstream import check_host
 
 _ENTITY = "__typename ... on Organization{login url} ... on User{login url}"
@@ -53,8 +53,7 @@ def parse_sponsorships(host: str, login: str, direction: str, after: str, answer
     """
     account = pick_account(answer)
     connection = read_mapping(account.get(_NAMES[direction]))
-    raw_nodes = connection.get("nodes")
-    nodes = [node for node in raw_nodes if not _is_private(node)] if isinstance(raw_nodes, list) else []
+    nodes = [node for node in read_items(connection.get("nodes")) if not _is_private(node)]
     itself = (account.get("login") or login, read_kind(account.get("__typename")))
     items, diagnostics = collect_items(nodes, lambda node: _parse_sponsorship(host, itself, direction, node))
     info = read_mapping(connection.get("pageInfo"))

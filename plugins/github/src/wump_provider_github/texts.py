@@ -49,6 +49,11 @@ def read_time(value: object) -> datetime | None:
     return moment if moment is not None and moment.tzinfo is not None else None
 
 
+def read_items(value: object) -> list[Any]:
+    """A list; empty where there is none."""
+    return value if isinstance(value, list) else []
+
+
 def read_mapping(value: object) -> dict[str, Any]:
     """An object; empty where there is none."""
     return value if isinstance(value, dict) else {}

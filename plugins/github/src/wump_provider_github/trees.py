@@ -35,12 +35,12 @@ async def fetch_tree(context: Context, url: str, revision: str | None) -> TreeRe
     raw_entries = read_list(root, "tree")
     if root.get("truncated") is not True:
         return parse_tree(root.get("sha"), raw_entries)
-    found = {entry.get("path"): entry for entry in raw_entries if isinstance(entry, dict)}
+    found = {entry["path"]: entry for entry in raw_entries if _has_path(entry)}
     whole = await _walk(context, f"/repos/{path}/git/trees/", str(root.get("sha")), found)
     return parse_tree(root.get("sha"), found.values(), complete=whole)
 
 
-async def _walk(context: Context, trees: str, root: str, found: dict[Any, dict[str, Any]]) -> bool:
+async def _walk(context: Context, trees: str, root: str, found: dict[str, dict[str, Any]]) -> bool:
     """Add what a cut list lacks: each folder as a whole, and folder by folder where that is cut too.
 
     Returns whether all of it was reached.
@@ -63,12 +63,16 @@ async def _walk(context: Context, trees: str, root: str, found: dict[Any, dict[s
             waiting.append((prefix, sha, False))
             continue
         for entry in read_list(payload, "tree"):
-            if isinstance(entry, dict) and isinstance(entry.get("path"), str):
+            if _has_path(entry):
                 path = prefix + entry["path"]
                 found[path] = entry | {"path": path}
                 if entry.get("type") == "tree" and not recursive:
                     waiting.append((f"{path}/", str(entry.get("sha")), True))
     return True
+
+
+def _has_path(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("path"), str)
 
 
 def parse_tree(revision: object, raw_entries: Iterable[Any], *, complete: bool = True) -> TreeRecord:

@@ -21,6 +21,8 @@ from wump_core import (
     parse_repository_url,
 )
 
+from wump_provider_github.texts import read_items, read_mapping
+
 API_VERSION = "2022-11-28"
 """Known to every Enterprise Server in support, and served until March 2028."""
 
@@ -207,8 +209,7 @@ def _read_error_body(response: httpx.Response) -> dict[str, Any]:
 
 def _describe(body: Mapping[str, Any]) -> str:
     """What is known of the reason. GitHub's own words are not repeated: an upstream may send a secret back."""
-    errors = body.get("errors")
-    parts = [body, *(errors[:5] if isinstance(errors, list) else ())]
+    parts = [body, *read_items(body.get("errors"))[:5]]
     texts = [part.get("message") if isinstance(part, dict) else part for part in parts]
     phrases = [found[0] for text in texts if isinstance(text, str) and (found := _KNOWN_WORDS.search(text[:2_000]))]
     codes = [code for part in parts if isinstance(part, dict) and (code := _read_word(part.get("code")))]
@@ -217,7 +218,7 @@ def _describe(body: Mapping[str, Any]) -> str:
 
 def _describe_block(block: object) -> str:
     """Why and since when a repository is blocked."""
-    fields = block if isinstance(block, dict) else {}
+    fields = read_mapping(block)
     reason, since = _read_word(fields.get("reason")), _DAY.match(str(fields.get("created_at")))
     return f"blocked by GitHub ({reason or 'no known reason'}{f', since {since[0]}' if since else ''})"
 

@@ -24,7 +24,12 @@ from wump_provider_github.documents import Mapping, Node, Scalar, Sequence, load
 
 ECOSYSTEM = "githubactions"
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_VERSION_COMMENT = re.compile(r"\s+#\s*(?:(?:tag|version|ratchet:\S*@)[:=]?\s*)?([vV]?\d[\w.+-]*)(?:\s|$)")
+_SHORT_COMMIT = re.compile(r"[0-9a-f]{6,40}|[0-9a-f]{64}")
+_VERSION_COMMENT = re.compile(
+    r"\s+#\s*(?:renovate:\s*)?(?:(?:tag|version|ref)\s*[:=]\s*|pin\s+|ratchet:[^\s@]{1,200})?@?"
+    r"((?:[A-Za-z][\w.-]{0,60}[/-])?[vV]?\d[\w.+-]{0,60})(?:\s|$)"
+)
+"""`# v4.1.1`, and how pinning tools write it: `# tag=v4`, `# pin @v4`, `# ratchet:actions/checkout@v4`."""
 _REPOSITORY = re.compile(r"[\w-]+/[\w.-]+(?:/[^\s@]+)?", re.ASCII)
 
 Found = tuple[str, str, Scalar]
@@ -39,8 +44,10 @@ def parse_workflow(path: str, content: bytes, siblings: Siblings[str, bytes]) ->
     """
     root = _load(content)
     jobs = root.get("jobs")
-    problems = [] if isinstance(jobs, Mapping) else [Diagnostic(field="jobs", message="a workflow must have jobs")]
-    return _make_record(path, "workflow", _Reader().list_jobs(jobs), problems)
+    reader = _Reader()
+    if jobs is None:
+        reader.problems.append(Diagnostic(field="jobs", message="a workflow must have jobs"))
+    return _make_record(path, "workflow", reader.list_jobs(jobs), reader.problems)
 
 
 def parse_action(path: str, content: bytes, siblings: Siblings[str, bytes]) -> ManifestRecord:
@@ -56,7 +63,8 @@ def parse_action(path: str, content: bytes, siblings: Siblings[str, bytes]) -> M
         raise NoManifest("no action: it does not say how it `runs`")
     name = root.get_text("name")
     project = Project(name=name[:214]) if name and name.isprintable() else None
-    return _make_record(path, "action.yml", _Reader().list_runs(runs), [], project)
+    reader = _Reader()
+    return _make_record(path, "action.yml", reader.list_runs(runs), reader.problems, project)
 
 
 def _load(content: bytes) -> Mapping:
@@ -70,15 +78,19 @@ class _Reader:
     """Lists what a document uses. What an alias shows once more stands where it stands, and is listed once."""
 
     def __init__(self) -> None:
+        self.problems: list[Diagnostic] = []
         self._seen: set[int] = set()
 
     def list_jobs(self, jobs: Node | None) -> Iterator[Found]:
-        for name, job in self._items(jobs):
-            if not isinstance(job, Mapping) or not self._is_new(job):
+        for name, job in self._items("jobs", jobs):
+            if not self._is_new(job):
+                continue
+            if not isinstance(job, Mapping):
+                self._refuse(f"jobs.{name}", "a job must be a mapping", job)
                 continue
             yield from self._list_scalar("uses", f"jobs.{name}.uses", job.get("uses"))
             yield from self._list_image(f"jobs.{name}.container", job.get("container"))
-            for service, value in self._items(job.get("services")):
+            for service, value in self._items(f"jobs.{name}.services", job.get("services")):
                 yield from self._list_image(f"jobs.{name}.services.{service}", value)
             yield from self._list_steps(f"jobs.{name}.steps", job.get("steps"))
 
@@ -91,14 +103,26 @@ class _Reader:
         self._seen.add(id(node))
         return new
 
-    def _items(self, node: Node | None) -> Iterable[tuple[str, Node]]:
-        return node.items.items() if isinstance(node, Mapping) and self._is_new(node) else ()
+    def _refuse(self, key: str, message: str, node: Node) -> None:
+        self.problems.append(Diagnostic(field=_printable(key), message=message, line=node.line))
+
+    def _items(self, key: str, node: Node | None) -> Iterable[tuple[str, Node]]:
+        if isinstance(node, Mapping):
+            return node.items.items() if self._is_new(node) else ()
+        if node is not None and not _is_computed(node):
+            self._refuse(key, "must be a mapping", node)
+        return ()
 
     def _list_steps(self, key: str, steps: Node | None) -> Iterator[Found]:
-        if not isinstance(steps, Sequence) or not self._is_new(steps):
+        if steps is None or not self._is_new(steps):
+            return
+        if not isinstance(steps, Sequence):
+            self._refuse(key, "must be a list", steps)
             return
         for at, step in enumerate(steps.items):
-            if isinstance(step, Mapping):
+            if not isinstance(step, Mapping):
+                self._refuse(f"{key}.{at}", "a step must be a mapping", step)
+            else:
                 yield from self._list_scalar("uses", f"{key}.{at}.uses", step.get("uses"))
 
     def _list_image(self, key: str, value: Node | None) -> Iterator[Found]:
@@ -109,7 +133,11 @@ class _Reader:
             yield from self._list_scalar("image", key, value)
 
     def _list_scalar(self, kind: str, key: str, value: Node | None) -> Iterator[Found]:
-        if isinstance(value, Scalar) and value.text.strip() and self._is_new(value):
+        if value is None or not self._is_new(value):
+            return
+        if not isinstance(value, Scalar):
+            self._refuse(key, "must be a text", value)
+        elif value.text.strip():
             yield kind, key, value
 
 
@@ -120,7 +148,7 @@ def _make_record(
     for kind, key, value in found:
         row = _READERS[kind](value.text.strip(), value)
         if row is None:
-            message = "it is computed when it runs" if "${{" in value.text else "names no action, image or path"
+            message = "it is computed when it runs" if _is_computed(value) else "names no action, image or path"
             problems.append(Diagnostic(field=_printable(key), message=message, line=value.line))
         else:
             rows.append(row | {"scope": "runtime", "field": _printable(key), "line": value.line})
@@ -135,6 +163,10 @@ def _make_record(
     )
 
 
+def _is_computed(node: Node) -> bool:
+    return isinstance(node, Scalar) and "${{" in node.text
+
+
 def _printable(key: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in key[:255])
 
@@ -145,11 +177,10 @@ def _read_uses(text: str, value: Scalar) -> dict[str, Any] | None:
         return None
     if text.startswith("docker://"):
         return _read_image(text, value)
-    if text.startswith(("./", "../", ".\\")):
-        return {"purl": None, "name": text, "source": "path"}
     name, _, ref = text.partition("@")
-    if "://" in name:
-        return {"purl": None, "name": name, "requirement": ref or None, "source": "url"}
+    if "://" in name or name.startswith(("./", "../", ".\\")):
+        source = "url" if "://" in name else "path"
+        return {"purl": None, "name": name, "requirement": ref or None, "source": source}
     if not _REPOSITORY.fullmatch(name):
         return None
     try:
@@ -161,10 +192,12 @@ def _read_uses(text: str, value: Scalar) -> dict[str, Any] | None:
 
 def _read_pinned(ref: str, value: Scalar) -> str | None:
     """What a commit stands for, by the comment that tools write behind it; the commit itself where there is none."""
-    if not _COMMIT.fullmatch(ref):
+    if not _SHORT_COMMIT.fullmatch(ref):
         return None
     comment = _VERSION_COMMENT.match(value.rest)
-    return comment[1] if comment else ref
+    if comment is not None:
+        return comment[1]
+    return ref if _COMMIT.fullmatch(ref) else None
 
 
 def _read_image(text: str, value: Scalar) -> dict[str, Any] | None:
@@ -182,7 +215,7 @@ def _read_image(text: str, value: Scalar) -> dict[str, Any] | None:
         "purl": None,
         "name": name,
         "requirement": tag or digest or None,
-        "resolved_version": digest or None,
+        "resolved_version": digest if ":" in digest else None,
         "source": "url",
     }
 

@@ -47,6 +47,13 @@ PLAIN = re.compile(
 )
 """A requirement in its plain form; its marker, if any, is still to be judged."""
 
+_VARIABLE = (
+    r"(?:os_name|sys_platform|platform_machine|platform_system|platform_python_implementation|implementation_name"
+    r"|python_version|python_full_version|extra)"
+)
+_COMPARISON = rf"{_VARIABLE}[ \t]*(?:[<>=!]=|[<>])[ \t]*(?:'[^'\\\n]*'|\"[^\"\\\n]*\")"
+_PLAIN_MARKER = re.compile(rf"{_COMPARISON}(?:[ \t]+(?:and|or)[ \t]+{_COMPARISON})*", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -212,7 +219,7 @@ def _problem_of(whole: str, text: str) -> str | None:
 @lru_cache(maxsize=1_024)
 def is_marker(text: str) -> bool:
     """Whether it is a valid marker. Few are ever written, so that the last ones are remembered."""
-    return "\\" not in text and _is_valid(Marker, text)
+    return _PLAIN_MARKER.fullmatch(text) is not None or ("\\" not in text and _is_valid(Marker, text))
 
 
 def _is_valid(kind: type[Requirement] | type[Marker], text: str) -> bool:

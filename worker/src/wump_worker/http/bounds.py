@@ -12,6 +12,8 @@ from typing import cast
 import httpx
 from wump_core.errors import InvalidResponse
 
+WHOLE = "wump_whole"
+"""Extension of an answer: whether its body is known to be all of it."""
 _STEP = 256 * 1024
 # No honest answer is packed tighter; a bomb is packed a thousand to one, and ends here before it is large.
 _MAX_RATIO = 200
@@ -36,15 +38,17 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         """
         response = await self._inner.handle_async_request(request)
         try:
-            body = await self._read(request, response)
+            body, is_whole = await self._read(request, response)
         finally:
             await response.aclose()
         headers = [
             (name, value) for name, value in response.headers.multi_items() if name.lower() not in _DROPPED_HEADERS
         ]
-        return httpx.Response(response.status_code, headers=headers, content=body, extensions=response.extensions)
+        extensions = {**response.extensions, WHOLE: is_whole}
+        return httpx.Response(response.status_code, headers=headers, content=body, extensions=extensions)
 
-    async def _read(self, request: httpx.Request, response: httpx.Response) -> bytes:
+    async def _read(self, request: httpx.Request, response: httpx.Response) -> tuple[bytes, bool]:
+        """The body, and whether anything tells that it is all of it: a connection that closes may have broken."""
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip", "x-gzip", ""):
             raise InvalidResponse(f"{self._provider} sent the encoding {encoding[:40]!r}, which was not asked for")
@@ -64,7 +68,8 @@ class BoundedTransport(httpx.AsyncBaseTransport):
                 raise self._too_large()
         if inflate is not None and read and not inflate.eof:
             raise InvalidResponse(f"{self._provider} sent a body that ends in the middle of its compression")
-        return body.getvalue()
+        is_whole = inflate is not None or bool({"content-length", "transfer-encoding"} & response.headers.keys())
+        return body.getvalue(), is_whole
 
     def _inflate(self, inflate: "zlib._Decompress", chunk: bytes, body: BytesIO, read: int) -> None:
         room = max(_RATIO_COUNTS_FROM, read * _MAX_RATIO)

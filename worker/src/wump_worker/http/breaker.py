@@ -5,6 +5,8 @@ worker tries, and only its success closes it. Each failed try doubles the time, 
 (403, 404, 429) is an answer, not a failure. While Valkey is away there is no breaker.
 """
 
+import asyncio
+
 import httpx
 from wump_core.errors import Unavailable
 
@@ -86,6 +88,10 @@ class BreakerTransport(httpx.AsyncBaseTransport):
             reason = f"HTTP {response.status_code}"
         except httpx.TransportError as error:
             outcome, reason = "failed", type(error).__name__
+            raise
+        except asyncio.CancelledError:
+            if call_of(request).is_late:
+                outcome, reason = "failed", "no whole answer in time"
             raise
         finally:
             await self._shared.run(

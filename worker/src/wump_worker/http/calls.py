@@ -4,6 +4,7 @@ A request goes down the layers without a credential on it: each layer knows the 
 one just above the network puts the secret on a copy. So no log line, span, error or stored answer can hold it.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,19 +24,26 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 class Call:
     """One request of a plugin.
 
+    `deadline` is a moment of the loop's clock, by which the whole answer must be there, redirects included;
     `credential` is the id of the one that was chosen, empty for none; `patience` the seconds that it may wait
     for a limit, null for as long as the settings say.
     """
 
     resource: str
+    deadline: float
     on_demand: bool
     repeatable: bool
     wants_credential: bool
     credential: str = ""
     patience: float | None = None
 
+    @property
+    def is_late(self) -> bool:
+        """Whether its deadline has passed, so that being cancelled means that the upstream was too slow."""
+        return asyncio.get_running_loop().time() >= self.deadline
 
-def begin_call(request: httpx.Request, *, on_demand: bool) -> httpx.Request:
+
+def begin_call(request: httpx.Request, *, deadline: float, on_demand: bool) -> httpx.Request:
     """The request as the layers get it, with what the plugin said in its extensions.
 
     Raises:
@@ -46,6 +54,7 @@ def begin_call(request: httpx.Request, *, on_demand: bool) -> httpx.Request:
         raise InvalidResponse("the extension wump_resource must be a short lower-case word, such as 'search'")
     call = Call(
         resource=resource,
+        deadline=deadline,
         on_demand=on_demand,
         repeatable=request.method in _SAFE_METHODS or request.extensions.get("wump_idempotent") is True,
         wants_credential=request.extensions.get("wump_credential", True) is not False,

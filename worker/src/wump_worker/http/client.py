@@ -79,13 +79,15 @@ class Upstream:
         hosts = [_host_url(host) for host in settings.hosts]
         allowed = frozenset(origin_of(url) for url in (base_url, *hosts))
         is_named = base_url_origin != TABLES and "base_url" in settings.model_fields_set
-        named = frozenset(url.host for url in (base_url, *hosts)[0 if is_named else 1 :])
+        named = {base_url.raw_host.decode()} if is_named else set()
+        if "hosts" in settings.model_fields_set:  # else they are the plugin's defaults
+            named |= {url.raw_host.decode() for url in hosts}
         self._shared = shared = shared or SharedState()
         self._tokens = tokens = list_tokens(provider, settings)
         self._limits = limits = settings.limits or (info.limits if info else None) or RateLimits()
         limiter = Limiter(provider, limits, shared, lease_seconds=worker.total_timeout_seconds + 5)
 
-        layers: httpx.AsyncBaseTransport = _open_network(provider, base_url, named)
+        layers: httpx.AsyncBaseTransport = _open_network(provider, base_url, frozenset(named))
         layers = BoundedTransport(layers, provider, worker.max_body_bytes)
         layers = SigningTransport(layers, tokens, info.credential if info else "bearer")
         layers = MeasuredTransport(layers, provider)
@@ -94,7 +96,9 @@ class Upstream:
         layers = RetryingTransport(layers)
         if engine is not None:
             layers = RevalidatingTransport(layers, provider, engine, max_bytes=worker.kept_responses_bytes)
-        layers = RotatingTransport(layers, provider, tokens, origin_of(base_url), limiter, shared)
+        layers = RotatingTransport(
+            layers, provider, tokens, origin_of(base_url), limiter, shared, patience_seconds=worker.patience_seconds
+        )
         self._layers = GuardedTransport(layers, provider, allowed)
 
     def make_client(self, *, on_demand: bool = False, is_last: bool = False) -> httpx.AsyncClient:
@@ -166,7 +170,9 @@ class _CallTransport(httpx.AsyncBaseTransport):
         deadline = request.extensions.setdefault(_DEADLINE, asyncio.get_running_loop().time() + self._seconds)
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._inner.handle_async_request(begin_call(request, on_demand=self._on_demand))
+                return await self._inner.handle_async_request(
+                    begin_call(request, deadline=deadline, on_demand=self._on_demand)
+                )
         except TimeoutError:
             raise httpx.ReadTimeout(f"no whole answer within {self._seconds:g} s", request=request) from None
 
@@ -196,7 +202,7 @@ def _open_network(provider: str, base_url: httpx.URL, named: frozenset[str]) -> 
         verify=_tls_context(_ca_files()),
         trust_env=False,
         proxy=proxy,
-        limits=httpx.Limits(max_connections=20, max_keepalive_connections=5),
+        limits=httpx.Limits(max_connections=100, max_keepalive_connections=10),
     )
     if proxy is None:
         # httpx has no argument for httpcore's backend. Behind a proxy, names are the proxy's to resolve.

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import httpx
 import structlog
@@ -67,6 +68,8 @@ class RotatingTransport(httpx.AsyncBaseTransport):
         origin: Origin,
         limiter: Limiter,
         shared: SharedState,
+        *,
+        patience_seconds: float,
     ) -> None:
         self._inner = inner
         self._provider = provider
@@ -74,6 +77,7 @@ class RotatingTransport(httpx.AsyncBaseTransport):
         self._origin = origin
         self._limiter = limiter
         self._shared = shared
+        self._patience_seconds = patience_seconds
         self._set_aside: dict[str, float] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -87,22 +91,21 @@ class RotatingTransport(httpx.AsyncBaseTransport):
         if not self._tokens or not call.wants_credential or origin_of(request.url) != self._origin:
             return await self._inner.handle_async_request(request)
         usable = self._rank(request, call, await self._list_rejected())
-        spent: list[tuple[RateLimited, Token]] = []
+        spent: list[tuple[float, RateLimited, Token]] = []
         for token in usable:
             response, limited = await self._try(request, token, None if len(usable) == 1 else 0.0)
+            if response is not None:
+                return response
             if limited is not None:
-                spent.append((limited, token))
-            if response is not None:
-                return response
-        if len(spent) == 1 == len(usable):
-            raise spent[0][0]
+                spent.append((_seconds_until(limited), limited, token))
         if spent:
-            # Nobody has room at once: wait for whoever has it first.
-            first = min(spent, key=lambda item: item[0].retry_at.timestamp() if item[0].retry_at else math.inf)
-            response, limited = await self._try(request, first[1], None)
-            if response is not None:
-                return response
-            raise limited or first[0]
+            seconds, limited, token = min(spent, key=lambda item: item[0])
+            if len(usable) > 1 and seconds <= self._patience_seconds:  # nobody has room at once: wait for the first
+                response, again = await self._try(request, token, None)
+                if response is not None:
+                    return response
+                raise again or limited
+            raise limited
         setting = f"WUMP_PROVIDER_{self._provider.upper().replace('-', '_')}_TOKEN"
         raise CredentialsRejected(f"{self._provider} rejects every token in {setting} ({len(self._tokens)})")
 
@@ -147,6 +150,10 @@ class RotatingTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the wrapped transport."""
         await self._inner.aclose()
+
+
+def _seconds_until(error: RateLimited) -> float:
+    return (error.retry_at - datetime.now(UTC)).total_seconds() if error.retry_at else math.inf
 
 
 class SigningTransport(httpx.AsyncBaseTransport):

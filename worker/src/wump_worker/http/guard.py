@@ -82,10 +82,11 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         try:
             async with asyncio.timeout(timeout):
                 addresses = await self._resolve(host, port)
+                share = timeout and timeout / max(len(addresses), 1)  # one that leads nowhere leaves time for the next
                 for number, address in enumerate(addresses, start=1):
                     try:
-                        return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-                    except httpcore.ConnectError:
+                        return await self._inner.connect_tcp(address, port, share, local_address, socket_options)
+                    except (httpcore.ConnectError, httpcore.ConnectTimeout):
                         if number == len(addresses):
                             raise
         except TimeoutError:

@@ -25,7 +25,7 @@ KEPT_FOR_ON_DEMAND = 10
 """One in so many requests is kept for work that somebody waits for."""
 LOCAL_SHARE = 10
 """What a process allows itself while Valkey is away: one in so many."""
-_REMEMBERED = 1_000
+_REMEMBERED = 20_000
 FIRST_STRIKE_SECONDS = 60
 """How long to wait where an upstream refuses without saying how long; doubled each time, up to an hour."""
 
@@ -35,30 +35,33 @@ _TAKE = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local ticket, lease, concurrency, share = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local function exact(moment) return string.format('%.6f', moment) end
 local function kept(limit) if share == 0 then return 0 end return math.floor(limit / share) end
 local hold = tonumber(redis.call('HGET', KEYS[4], 'until') or '0')
 if hold > now then return {'limit', tostring(hold - now)} end
 local reported = redis.call('HMGET', KEYS[3], 'remaining', 'reset', 'limit')
 if reported[1] and tonumber(reported[2]) > now then
-  local left = tonumber(reported[1]) - redis.call('ZCOUNT', KEYS[1], '(' .. now, '+inf')
-  if left - kept(tonumber(reported[3])) < 1 then return {'limit', tostring(tonumber(reported[2]) - now)} end
+  local left = tonumber(reported[1]) - kept(tonumber(reported[3]))
+  if left < 1 then return {'limit', tostring(tonumber(reported[2]) - now)} end
+  -- Those under way may be counted in it or not: their answers will tell.
+  if left - redis.call('ZCOUNT', KEYS[1], '(' .. exact(now), '+inf') < 1 then return {'busy', '0.05'} end
 end
 local wait, longest = 0, 0
 for at = 5, #ARGV, 2 do
   local limit, seconds = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   local allowed = limit - kept(limit)
   longest = math.max(longest, seconds)
-  if redis.call('ZCOUNT', KEYS[1], '(' .. (now - seconds), '+inf') >= allowed then
+  if redis.call('ZCOUNT', KEYS[1], '(' .. exact(now - seconds), '+inf') >= allowed then
     local oldest = redis.call('ZRANGE', KEYS[1], -allowed, -allowed, 'WITHSCORES')
     wait = math.max(wait, math.min(tonumber(oldest[2]), now) + seconds - now)
   end
 end
 if wait > 0 then return {'limit', tostring(wait)} end
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', exact(now))
 if redis.call('ZCARD', KEYS[2]) >= concurrency then return {'busy', '0.05'} end
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - longest)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', exact(now - longest))
 for at = 1, 2 do
-  redis.call('ZADD', KEYS[at], now + lease, ticket)
+  redis.call('ZADD', KEYS[at], exact(now + lease), ticket)
   redis.call('EXPIRE', KEYS[at], math.ceil(longest + lease) + 60)
 end
 return {'taken', '0'}
@@ -71,7 +74,11 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local ticket, sent = ARGV[1], ARGV[2] == '1'
 redis.call('ZREM', KEYS[2], ticket)
-if sent then redis.call('ZADD', KEYS[1], 'XX', now, ticket) else redis.call('ZREM', KEYS[1], ticket) end
+if sent then
+  redis.call('ZADD', KEYS[1], 'XX', string.format('%.6f', now), ticket)
+else
+  redis.call('ZREM', KEYS[1], ticket)
+end
 local known = redis.call('HMGET', KEYS[3], 'remaining', 'reset')
 local current = known[1] and tonumber(known[2]) > now
 if ARGV[3] ~= '' and ARGV[5] ~= '' then
@@ -116,7 +123,6 @@ class Ticket:
     """The right to send one request; it must be settled."""
 
     id: str
-    is_shared: bool
 
 
 class Limiter:
@@ -142,12 +148,18 @@ class Limiter:
             [ticket, self._lease_seconds, self._limits.concurrency, share, *figures],
         )
         if answer is None:
-            wait = self._local.take(call, ticket, [_share(limit) for limit in limits])
-            return wait or Ticket(ticket, is_shared=False)
+            alone = self._shared.is_alone
+            wait = self._local.take(
+                call,
+                ticket,
+                limits if alone else [_share(limit) for limit in limits],
+                concurrency=self._limits.concurrency if alone else 1,
+            )
+            return wait or Ticket(ticket)
         outcome, seconds = answer[0].decode(), float(answer[1])
         if outcome == "taken":
             self._local.note(call, ticket)
-            return Ticket(ticket, is_shared=True)
+            return Ticket(ticket)
         return Wait(seconds, is_busy=outcome == "busy")
 
     async def settle(self, call: Call, ticket: Ticket, report: Report, *, was_sent: bool, is_limited: bool) -> float:
@@ -198,14 +210,14 @@ def _share(limit: Limit) -> Limit:
 
 
 class _LocalBudgets:
-    """What this process sent by itself, for while Valkey is away: one request at a time."""
+    """What this process sent by itself, for while Valkey is away."""
 
     def __init__(self) -> None:
         self._sent: dict[tuple[str, str], dict[str, float]] = {}
         self._held: dict[tuple[str, str], float] = {}
         self._under_way: set[str] = set()
 
-    def take(self, call: Call, ticket: str, limits: Sequence[Limit]) -> Wait | None:
+    def take(self, call: Call, ticket: str, limits: Sequence[Limit], *, concurrency: int) -> Wait | None:
         now = time.monotonic()
         key = (call.credential, call.resource)
         held = max(self._held.get(key, 0.0), self._held.get((call.credential, ""), 0.0))
@@ -216,7 +228,7 @@ class _LocalBudgets:
             recent = [stamp for stamp in stamps if stamp > now - limit.seconds]
             if len(recent) >= limit.requests:
                 return Wait(recent[-limit.requests] + limit.seconds - now, is_busy=False)
-        if self._under_way:
+        if len(self._under_way) >= concurrency:
             return Wait(0.05, is_busy=True)
         longest = max((limit.seconds for limit in limits), default=0.0)
         self._sent[key] = {id_: stamp for id_, stamp in self._sent.get(key, {}).items() if stamp > now - longest}

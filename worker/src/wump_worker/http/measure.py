@@ -3,6 +3,7 @@
 Names follow OpenTelemetry's semantic conventions for HTTP clients, where there are any.
 """
 
+import asyncio
 import time
 
 import httpx
@@ -76,6 +77,10 @@ class MeasuredTransport(httpx.AsyncBaseTransport):
             except Exception as error:
                 attributes["error.type"] = type(error).__name__
                 outcome = "timeout" if isinstance(error, httpx.TimeoutException) else "failed"
+                raise
+            except asyncio.CancelledError:
+                if call.is_late:
+                    attributes["error.type"] = outcome = "timeout"
                 raise
             finally:
                 if "error.type" in attributes:

@@ -26,6 +26,7 @@ from wump_core.store.responses import (
     save_revalidated,
 )
 
+from wump_worker.http.bounds import WHOLE
 from wump_worker.http.calls import call_of, with_headers
 from wump_worker.http.measure import count_call
 
@@ -96,6 +97,7 @@ class RevalidatingTransport(httpx.AsyncBaseTransport):
         if (
             response.status_code != 200
             or not useful
+            or not response.extensions.get(WHOLE)
             or "*" in vary
             or "no-store" in _directives(response.headers)
             or len(response.content) > MAX_BODY_BYTES

@@ -44,6 +44,11 @@ class SharedState:
         self._away_until = 0.0
         self._away_for = _FIRST_AWAY_SECONDS
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing is shared on purpose, as in a command: this process needn't leave room for others."""
+        return self._client is None
+
     async def run(self, script: str, keys: Sequence[str], args: Sequence[Any]) -> list[bytes] | None:
         """The script's answer, or null while Valkey is away."""
         if self._client is None or time.monotonic() < self._away_until:

@@ -14,7 +14,8 @@ import signal
 import socket
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -26,10 +27,12 @@ from wump_core.records import ManifestRecord
 
 from wump_worker.parsing.protocol import READY, Kind, Request, load_request, receive, send
 
-LONGEST_SECONDS = 600
-"""By the clock, for a child that hangs and whose parent is gone."""
+GRACE_SECONDS = 0.5
+"""The parent's own deadline by the clock comes first; this one is for a child that hangs when its parent is gone."""
 
 GARBAGE_OBJECTS = 20_000
+LARGE_BYTES = 120_000_000
+"""Of memory: after such a file it is measured again how much the idle process has."""
 
 _FORBIDDEN = frozenset(
     "os.exec os.fork os.forkpty os.posix_spawn os.spawn os.startfile os.system subprocess.Popen pty.spawn"
@@ -43,6 +46,7 @@ def main() -> None:
     _confine()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     gc.disable()
+    limits = _Limits()
     with suppress(EOFError, OSError):
         send(parent, READY)
         while True:
@@ -51,7 +55,8 @@ def main() -> None:
                 _get_ready(request)
                 send(parent, READY)
             else:
-                kind, answer = _read(request)
+                with limits.of(request):
+                    kind, answer = _answer(request)
                 send(parent, kind.value + answer)
                 del answer
             del request
@@ -66,20 +71,12 @@ def _get_ready(provider: str) -> None:
     gc.freeze()  # it stays: no collection looks at it again
 
 
-def _read(request: Request) -> tuple[Kind, bytes]:
-    _limit(request)
-    try:
-        return _answer(request)
-    finally:
-        _lift_limits()
-
-
 def _confine() -> None:
     """Forbid what no parser needs: programs, connections, files to write, core dumps, and Ctrl-C of the parent."""
     sys.addaudithook(_refuse)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGPROF, signal.SIGALRM):
-        signal.signal(number, signal.SIG_DFL)  # ends the process whatever it is busy with
+        signal.signal(number, signal.SIG_DFL)  # ends the process
     for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
         resource.setrlimit(limit, (0, resource.getrlimit(limit)[1]))
 
@@ -98,28 +95,38 @@ def _end_with(parent: socket.socket) -> None:
     os._exit(1)
 
 
-def _limit(request: Request) -> None:
-    signal.setitimer(signal.ITIMER_PROF, request.seconds)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST_SECONDS)
-    _set_most_data(_data_bytes() + request.memory_bytes)
+class _Limits:
+    """What a file may take. The system keeps to it, whatever the process is busy with."""
 
+    def __init__(self) -> None:
+        self._idle_bytes = 0
+        self._measure_again = True
 
-def _lift_limits() -> None:
-    signal.setitimer(signal.ITIMER_PROF, 0)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    _set_most_data(resource.RLIM_INFINITY)
+    @contextmanager
+    def of(self, request: Request) -> Generator[None]:
+        """Limits as long as this file is read."""
+        if self._measure_again:
+            self._idle_bytes = _measure_data()
+        self._measure_again = request.memory_bytes > LARGE_BYTES
+        _set_most_data(self._idle_bytes + request.memory_bytes)
+        signal.setitimer(signal.ITIMER_PROF, request.seconds)
+        signal.setitimer(signal.ITIMER_REAL, request.clock_seconds + GRACE_SECONDS)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            _set_most_data(resource.RLIM_INFINITY)
 
 
 def _set_most_data(wanted: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    possible = (
-        wanted if hard == resource.RLIM_INFINITY else hard if wanted == resource.RLIM_INFINITY else min(wanted, hard)
-    )
+    possible = min((most for most in (wanted, hard) if most != resource.RLIM_INFINITY), default=wanted)
     with suppress(ValueError, OSError):  # some systems have the limit and don't let it be set
         resource.setrlimit(resource.RLIMIT_DATA, (possible, hard))
 
 
-def _data_bytes() -> int:
+def _measure_data() -> int:
     """How much memory this process has for itself by now, where Linux tells; else a guess."""
     with suppress(OSError, ValueError), open("/proc/self/status") as status:
         for line in status:

@@ -122,15 +122,16 @@ class _Child:
         """The answer: its kind in the first byte."""
         size = len(content) + sum(map(len, siblings.values()))
         seconds = FILE_SECONDS + MEGABYTE_SECONDS * size / 1_000_000
-        request = Request(provider, path, content, siblings, seconds, FILE_BYTES + BYTES_PER_BYTE * size)
+        clock, memory = seconds * PATIENCE, FILE_BYTES + BYTES_PER_BYTE * size
+        request = Request(provider, path, content, siblings, seconds, clock, memory)
         self._get_ready(provider)
         self.bytes_read += size
         try:
-            self._socket.settimeout(seconds * PATIENCE)
+            self._socket.settimeout(clock)
             send(self._socket, dump_request(request))
-            return receive(self._socket, seconds=seconds * PATIENCE, most=MAX_ANSWER_BYTES)
+            return receive(self._socket, seconds=clock, most=MAX_ANSWER_BYTES)
         except TimeoutError:
-            raise InvalidManifest(f"took longer than {seconds * PATIENCE:.0f} seconds to be read") from None
+            raise InvalidManifest(f"took longer than {clock:.0f} seconds to be read") from None
         except (OSError, EOFError):
             raise InvalidManifest(self._why_it_ended(request)) from None
 

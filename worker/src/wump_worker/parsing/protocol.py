@@ -14,6 +14,7 @@ from enum import Enum
 
 READY = b"ready"
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
+_SMALL = 65_536
 _LENGTH = struct.Struct("!Q")
 
 
@@ -28,13 +29,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A file to read, with the processor time that it may take and the memory beyond that of an idle child."""
+    """A file to read; what it may take of processor time, by the clock, and of memory beyond an idle child's."""
 
     provider: str
     path: str
     content: bytes
     siblings: Mapping[str, bytes]
     seconds: float
+    clock_seconds: float
     memory_bytes: int
 
 
@@ -50,8 +52,12 @@ def load_request(message: bytes) -> Request | str:
 
 def send(to: socket.socket, message: bytes) -> None:
     """Send one message, within the socket's own deadline."""
-    to.sendall(_LENGTH.pack(len(message)))
-    to.sendall(message)
+    head = _LENGTH.pack(len(message))
+    if len(message) <= _SMALL:
+        to.sendall(head + message)  # wakes the other side once
+    else:
+        to.sendall(head)
+        to.sendall(message)
 
 
 def receive(source: socket.socket, *, seconds: float | None = None, most: int | None = None) -> bytes:

@@ -6,6 +6,7 @@ Source: the CycloneDX 1.6 JSON schema (ECMA-424).
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ Document = dict[str, Any]
 _DEPENDENCY_FIELDS = (
     "purl name alias requirement resolved_version scope direct groups marker source line".split()  # in this order
 )
+_GET_FIELDS = attrgetter(*_DEPENDENCY_FIELDS)
 _COMPONENT_SCOPES = {"runtime": "required", "peer": "required", "unknown": "required", "optional": "optional"}
 """Everything else is `excluded`: what tests, builds and development need is not in the product."""
 
@@ -54,8 +56,7 @@ def describe_refusal(path: str, reason: str) -> Document:
 
 
 def _describe_dependency(record: DependencyRecord) -> Document:
-    fields = record.__dict__
-    return {name: fields[name] for name in _DEPENDENCY_FIELDS}
+    return dict(zip(_DEPENDENCY_FIELDS, _GET_FIELDS(record), strict=True))
 
 
 def make_bill(documents: Iterable[Document]) -> Document:

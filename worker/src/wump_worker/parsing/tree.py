@@ -25,6 +25,7 @@ class LocalTree:
         self.root = root.resolve()
         self.unreadable: list[tuple[str, str]] = []
         """Folders that could not be walked, and why."""
+        self._folders: dict[str, str] = {}
 
     @cached_property
     def paths(self) -> list[str]:
@@ -55,12 +56,22 @@ class LocalTree:
             InvalidManifest: It can't be read, is no file, is too large, or lies outside by way of a link.
         """
         try:
-            real = (self.root / path).resolve(strict=True)
-            if not real.is_relative_to(self.root):
-                raise InvalidManifest("a link that leads out of the folder: not followed")
-            return read_file(real)
-        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
+            return read_file(self._locate(path))
+        except (OSError, ValueError) as error:
             raise InvalidManifest(f"can't be read: {getattr(error, 'strerror', None) or error}"[:200]) from None
+
+    def _locate(self, path: str) -> str:
+        """Where a file really is: inside, whatever links lead to it."""
+        folder, _, name = path.rpartition("/")
+        if folder not in self._folders:
+            self._folders[folder] = self._inside(os.path.realpath(os.path.join(self.root, folder), strict=True))
+        place = os.path.join(self._folders[folder], name)
+        return self._inside(os.path.realpath(place, strict=True)) if os.path.islink(place) else place
+
+    def _inside(self, real: str) -> str:
+        if not Path(real).is_relative_to(self.root):
+            raise InvalidManifest("a link that leads out of the folder: not followed")
+        return real
 
     def read_siblings(self, needs: Collection[str], asked: set[str]) -> dict[str, bytes]:
         """Read what a manifest wants to see beside it; what can't be read is not there.
@@ -87,7 +98,7 @@ class LocalTree:
         return found
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: str) -> bytes:
     """Read a regular file, and nothing that may never end.
 
     Raises:

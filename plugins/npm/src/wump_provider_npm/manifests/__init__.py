@@ -69,7 +69,7 @@ FORMATS: tuple[Format, ...] = (
         "bun.lock",
         ("bun.lock",),
         "lockfile",
-        16 * _MB,
+        8 * _MB,
         "Installed versions, direct or transitive, scope from what the workspaces reach. Not the binary bun.lockb.",
         parse_bun_lock,
     ),

@@ -15,9 +15,10 @@ from wump_provider_npm.diagnostics import Diagnostics
 _PLAIN_NAME = re.compile(r"(?:@[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII)
 _MAX_PLAIN_NAME = 214
 _STRENGTH: tuple[Scope, ...] = ("runtime", "peer", "build", "optional", "development", "test", "unknown")
-MAX_DEPENDENCIES: int = next(
-    limit for rule in ManifestRecord.model_fields["dependencies"].metadata if (limit := getattr(rule, "max_length", 0))
-)
+MAX_DEPENDENCIES = 100_000
+"""Twice as many as the largest lockfiles fix; a record would hold more, and take longer than a file may."""
+
+MAX_NEEDS = 100
 """As many as a record holds."""
 
 
@@ -135,8 +136,6 @@ class Findings:
 
 
 _RECORDS = TypeAdapter(tuple[DependencyRecord, ...])
-MAX_NEEDS = 100
-"""As many as a record holds."""
 
 
 def find_purl(name: str) -> str:

@@ -6,10 +6,14 @@ from typing import Any
 import msgspec
 from wump_core import InvalidManifest, decode_text
 
-MAX_COLLECTIONS = 500_000
+MAX_COLLECTIONS = 300_000
 MAX_COMMAS = 1_500_000
 MAX_ESCAPES = 300_000
+MAX_QUOTES = 1_000_000
 """Far above what the largest lockfiles hold, and few enough to fit into memory whatever they are."""
+
+MAX_MISSES = 20
+MAX_KEY_LENGTH = 1_000
 
 # A text comes first, so that nothing inside one is taken for a comment.
 _COMMENT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
@@ -34,6 +38,8 @@ def read_json(content: bytes) -> bytes:
 
 def read_jsonc(content: bytes) -> bytes:
     """The same for JSON with comments and trailing commas, which become blanks: every line stays where it is."""
+    if content.count(b'"') > MAX_QUOTES or content.count(b"//") + content.count(b"/*") > MAX_COLLECTIONS:
+        raise InvalidManifest(f"more than {MAX_QUOTES:,} quotes or {MAX_COLLECTIONS:,} comments")
     text = read_json(content).decode()
     if "//" in text or "/*" in text:
         text = _COMMENT.sub(_blank, text)
@@ -64,7 +70,8 @@ class KeyFinder:
     """Finds the lines of the keys of an object, asked for in the order in which they stand in the text.
 
     It searches the text as bytes, forward only, for keys written as the first one is: fast enough for the
-    largest lockfiles. A key that is written in another way is not found, which leaves its line open.
+    largest lockfiles. A key that is written in another way is not found, which leaves its line open; after some of
+    them it looks no further, since each costs a walk to the end.
     """
 
     def __init__(self, text: bytes, field: str) -> None:
@@ -72,6 +79,7 @@ class KeyFinder:
         self._text = text
         self._at = max(text.find(b'"%s"' % field.encode()), 0)
         self._counted_to = 0
+        self._misses = 0
         self._line = 1
         style = re.compile(
             rb'"%s"\s*:\s*\{\s*"[^"\\]*(?:\\.[^"\\]*)*"(\s*:\s*[{\[])' % re.escape(field.encode())
@@ -80,8 +88,13 @@ class KeyFinder:
 
     def find(self, key: str) -> int | None:
         """The line of the next such key, from 1; null if there is none."""
+        if len(key) > MAX_KEY_LENGTH:
+            return None
         place = self._text.find(b'"%s"%s' % (key.encode(), self._end), self._at)
         if place < 0:
+            self._misses += 1
+            if self._misses >= MAX_MISSES:
+                self._text = b""
             return None
         self._line += self._text.count(b"\n", self._counted_to, place)
         self._at = self._counted_to = place

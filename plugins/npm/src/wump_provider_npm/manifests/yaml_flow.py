@@ -23,18 +23,20 @@ _TOKEN = re.compile(
     r"""
     [ \t\n]*
     (?: (?P<mark>[{}\[\],])
-      | (?P<comment>\#[^\n]*)
+      | (?P<skipped>\#[^\n]* | \?(?=[ \t\n]))  # a comment, or the mark before a long key
       | (?P<quoted>"[^"\\]*(?:\\.[^"\\]*){0,10000}" | '[^']*(?:''[^']*){0,10000}')
       | (?P<colon>:(?=[ \t\n,\[\]{}] | (?<=["']:)))
-      | (?P<plain>(?:[^\s,\[\]{}:] | :(?![\s,\[\]{}])) (?:[^,\[\]{}:\n]+ | :(?![\s,\[\]{}])){0,1000}) )
+      | (?P<plain>(?:[^\s,\[\]{}:] | :(?![\s,\[\]{}])) 
+                  (?:[^,\[\]{}:\#]+ | :(?![\s,\[\]{}]) | (?<=[^ \t\n])\#){0,1000}) )
     """,
     re.VERBOSE | re.DOTALL,
 )
+_JOINED_LINE = re.compile(r"\\\n[ \t]*|(\\.)", re.DOTALL)
 _NO_KEY = object()
 
 
 class YamlMap(dict[str, Any]):
-    """A mapping that knows the line, from 1, of each of its keys, where these stand on lines of their own."""
+    """A mapping that knows the line, from 1, of each of its keys."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,12 +65,13 @@ class Flow:
             found = _TOKEN.match(source, at)
             if found is None:
                 self._fail("a flow collection without an end")
+            self._line += source.count("\n", at, found.end())
             at = found.end()
             mark = found["mark"]
             if mark is None:
                 if found["colon"]:
                     self._expect_value()
-                elif found["comment"] is None:
+                elif found["skipped"] is None:
                     self._put(_read_scalar(found, self._line))
             elif mark in "{[":
                 self._start(YamlMap() if mark == "{" else [])
@@ -112,6 +115,7 @@ class Flow:
             self._keys[-1] = _NO_KEY
         elif isinstance(value, str):
             self._keys[-1] = value
+            top.lines[value] = self._line
         else:
             self._fail("a key that is no text")
 
@@ -123,10 +127,23 @@ def unquote(text: str) -> str:
     """What a quoted text says."""
     inside = text[1:-1]
     if "\n" in inside:
-        inside = " ".join(part.strip(" \t") for part in inside.split("\n"))
+        inside = _fold(_JOINED_LINE.sub(lambda found: found[1] or "", inside) if text[0] == '"' else inside)
     if text[0] == "'":
         return inside.replace("''", "'")
     return _ESCAPE.sub(_unescape, inside) if "\\" in inside else inside
+
+
+def _fold(text: str) -> str:
+    """One line feed is a blank, and each empty line a line feed."""
+    first, *middle, last = text.split("\n")
+    folded, empty = [first.rstrip(" \t")], 0
+    for line in (*(each.strip(" \t") for each in middle), last.lstrip(" \t") + "\n"):
+        if not line:
+            empty += 1
+            continue
+        folded += ["\n" * empty or " ", line]
+        empty = 0
+    return "".join(folded)[:-1]
 
 
 def fail(message: str, line: int) -> NoReturn:
@@ -137,7 +154,9 @@ def fail(message: str, line: int) -> NoReturn:
 def _read_scalar(found: re.Match[str], line: int) -> str | None:
     if quoted := found["quoted"]:
         return unquote(quoted)
-    plain = COMMENT.sub("", found["plain"]).strip()
+    plain = found["plain"].strip()
+    if "\n" in plain:
+        plain = _fold(plain)
     if plain[:1] in ("&", "*", "!"):
         fail("aliases, anchors and tags are not read", line)
     return None if plain in NULLS else plain

@@ -175,13 +175,15 @@ class _Reader:
         start = text[0]
         if start in "&*!":
             self._fail("aliases, anchors and tags are not read")
+        if text.startswith(("- ", "? ")):
+            self._fail("a list or mapping can't start here")
         if start in "|>":
             return self._literal(indent, folded=start == ">")
         if start in "\"'":
             return self._quoted(text)
         if start in "{[":
             return self._flow(text)
-        if start in "@`%":
+        if start in "@`%]},":
             self._fail("a value can't start so")
         parts = [COMMENT.sub("", text).rstrip()]
         self._next()

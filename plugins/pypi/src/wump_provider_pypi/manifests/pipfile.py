@@ -23,6 +23,9 @@ from wump_provider_pypi.requirements import Place
 PIPFILE = "Pipfile"
 PIPFILE_LOCK = "Pipfile.lock"
 
+MAX_VALUES = 400_000
+"""In one file. A value can be three characters of text and cost a hundred bytes of memory."""
+
 _NO_CATEGORY = frozenset({"source", "requires", "scripts", "pipenv", "_meta"})
 _MARKER_KEYS = (
     *("os_name", "sys_platform", "platform_machine", "platform_python_implementation", "platform_release"),
@@ -79,8 +82,10 @@ def load_json(text: str) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        InvalidManifest: It is something else, or is nested too deeply.
+        InvalidManifest: It is something else, is nested too deeply, or holds too many values.
     """
+    if sum(map(text.count, ",[{")) > MAX_VALUES:
+        raise InvalidManifest(f"no JSON that is read: more than {MAX_VALUES:,} values")
     try:
         document = json.loads(text)
     except RecursionError:

@@ -83,7 +83,8 @@ _TOKEN = re.compile(
     r"|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|\#[^\n]*|[\[({]|[\])}]|\n|[^\[\](){}\"'#\n]+|.",
     re.DOTALL,
 )
-_MAX_PARTS = 200
+_MAX_PARTS = 50
+_MAX_PART_LENGTH = 20_000
 
 
 def _parse_parts(text: str) -> ast.Module | None:
@@ -106,7 +107,7 @@ def _parse_parts(text: str) -> ast.Module | None:
 
 def _end_of_statement(text: str, start: int) -> int:
     depth = 0
-    for token in _TOKEN.finditer(text, start, start + 50_000):
+    for token in _TOKEN.finditer(text, start, start + _MAX_PART_LENGTH):
         sign = token[0]
         if sign in "[({":
             depth += 1

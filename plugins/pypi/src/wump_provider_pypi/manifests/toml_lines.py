@@ -10,7 +10,7 @@ from typing import NamedTuple
 TomlPath = tuple[str | int, ...]
 
 MAX_DEPTH = 16
-MAX_TOKENS = 200_000
+MAX_TOKENS = 100_000
 """Beyond these, lines are null: nobody writes a manifest of that size by hand."""
 
 # No two alternatives begin alike, so that each is linear. Possessive quantifiers would say so too, but Python's have
