@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from wump_api.models import DependentOrganization, DependentRepository, EvidenceStatement, Page
 from wump_core.store import answers
+from wump_core.store.dependencies import EXCLUSIONS
 
 CORE = "/packages/npm/core/dependents"
 SORTS = ("repositories", "stars", "last_activity")
@@ -54,7 +55,7 @@ async def test_the_answer_with_its_evidence(api: Any) -> None:
 
 async def test_the_envelope_says_how_good_the_list_is(api: Any) -> None:
     meta = (await api.page(CORE))["meta"]
-    assert meta["excluded"] == {"own_organization": 1, "no_owner": 2}
+    assert meta["excluded"] == dict.fromkeys(EXCLUSIONS, 0) | {"own_organization": 1, "no_owner": 2}
     assert meta["as_of"]
     assert meta["hint"] is None
     assert meta["sources"] == [
@@ -113,7 +114,7 @@ async def test_pages_join_to_the_whole_list_in_order(api: Any, sort: str, filter
 async def test_a_filtered_total_is_unknown_and_what_is_left_out_is_not(api: Any) -> None:
     meta = (await api.page(CORE, min_repositories=2))["meta"]
     assert meta["total"] is None
-    assert meta["excluded"] == {"own_organization": 1, "no_owner": 2}
+    assert meta["excluded"] == dict.fromkeys(EXCLUSIONS, 0) | {"own_organization": 1, "no_owner": 2}
 
 
 async def test_repositories(api: Any) -> None:

@@ -209,6 +209,7 @@ def explain(
         ("repository", "repository"),
         ("package", "package"),
         ("version", "version"),
+        ("file", "url"),
         ("field", "field"),
         ("requirement", "requirement"),
         ("scope", "scope"),

@@ -11,18 +11,20 @@ from uuid import UUID
 import msgspec
 from fastapi import Response
 from wump_core.store.answers import Row
+from wump_core.store.dependencies import EXCLUSIONS
 from wump_core.store.sources import SCOPE_BITS
 
 Document = dict[str, Any]
 
 _STATEMENT_FIELDS = (
     *("package", "version", "optional", "direct", "requirement", "resolved_version", "alias", "groups", "marker"),
-    *("field", "line", "provider", "source", "first_seen_at", "checked_at"),
+    *("path", "url", "mark", "refuted", "field", "line", "provider", "source", "first_seen_at", "checked_at"),
 )
 DEPENDENT_COLUMNS = (
     *("id", "host", "login", "kind", "profile_url", "url", "repositories", *(f"usage.{scope}" for scope in SCOPE_BITS)),
     *("stars", "last_activity_at", "first_seen_at", "providers", "evidence.repository", "evidence.claimed"),
-    *("evidence.source", "evidence.provider", "evidence.package", "evidence.version", "evidence.field"),
+    *("evidence.source", "evidence.provider", "evidence.package", "evidence.version", "evidence.path"),
+    *("evidence.url", "evidence.field"),
     *("evidence.scope", "evidence.requirement", "evidence.line"),
 )
 """Columns of dependents as CSV, whatever the rows hold."""
@@ -90,7 +92,7 @@ def counts_document(row: Row) -> Document:
 
 def excluded_document(row: Row) -> Document:
     """What the list leaves out, by reason."""
-    return {"own_organization": row["own_organization"], "no_owner": row["no_owner"]}
+    return {reason: row[reason] for reason in EXCLUSIONS}
 
 
 def package_document(row: Row) -> Document:

@@ -47,7 +47,19 @@ class Excluded(Model):
     """Pairs of the package and a repository that are left out of the list, by reason; one reason a pair."""
 
     own_organization: int = Field(description="The repository belongs to the package's own organization.")
+    refuted: int = Field(description="Only packages say so whose claim on the repository its own files refute.")
+    fork: int = Field(description="The repository is a fork.")
+    archived: int = Field(description="The repository is archived.")
+    template: int = Field(description="The repository is a template.")
+    vendored: int = Field(description="Only copies of others' code say so.")
+    example: int = Field(description="Only examples, tests' data or documentation say so.")
     no_owner: int = Field(description="No owner is known; dependent packages without a repository count here.")
+
+
+ExclusionReason = Literal[
+    "own_organization", "refuted", "fork", "archived", "template", "vendored", "example", "no_owner"
+]
+SourceKind = Literal["registry_version", "manifest", "lockfile"]
 
 
 class Counts(Model):
@@ -87,10 +99,12 @@ class Evidence(Model):
 
     repository: str = Field(examples=["https://github.com/expressjs/express"])
     claimed: bool = Field(description="True: that the package stands in this repository is only its own word.")
-    source: Literal["registry_version"]
+    source: SourceKind
     provider: str
-    package: PurlText = Field(description="The dependent package that states it.")
-    version: str | None
+    package: PurlText | None = Field(description="The dependent package that states it; null: a file does.")
+    version: str | None = Field(description="Of the package, or the commit of the file.")
+    path: str | None = Field(description="The file that states it, from the repository's root.")
+    url: str | None = Field(description="Where the line can be read, at its commit.")
     field: str | None = Field(description="The key of the document it stands under.", examples=["dependencies"])
     scope: Scope
     requirement: str | None = Field(examples=["^4.18.0"])
@@ -132,7 +146,7 @@ class DependentRepository(Model):
     scopes: list[Scope]
     direct: bool
     claimed: bool
-    excluded: Literal["own_organization", "no_owner"] | None
+    excluded: ExclusionReason | None
     stars: int | None
     last_activity_at: datetime | None
     first_seen_at: datetime | None
@@ -142,8 +156,8 @@ class DependentRepository(Model):
 class Statement(Model):
     """One statement: this package's version needs that package."""
 
-    package: PurlText = Field(description="Who says so.")
-    version: str | None
+    package: PurlText | None = Field(description="The package that says so; null: a file does.")
+    version: str | None = Field(description="Of the package, or the commit of the file.")
     dependency: PurlText = Field(description="What is needed.")
     scope: Scope
     optional: bool
@@ -153,10 +167,14 @@ class Statement(Model):
     alias: str | None
     groups: list[str]
     marker: str | None
+    path: str | None = Field(description="The file that says so, from the repository's root.")
+    url: str | None = Field(description="Where the line can be read, at its commit.")
+    mark: Literal["vendored", "example"] | None = Field(description="Why what the file says does not count.")
+    refuted: bool = Field(description="The repository's own files refute that the package is its.")
     field: str | None
     line: int | None
     provider: str
-    source: Literal["registry_version"]
+    source: SourceKind
     first_seen_at: datetime
     checked_at: datetime
 
@@ -166,7 +184,7 @@ class EvidenceStatement(Statement):
 
     repository: str
     claimed: bool
-    excluded: Literal["own_organization", "no_owner"] | None
+    excluded: ExclusionReason | None
 
 
 class DataSource(Model):

@@ -9,7 +9,7 @@ path layouts of the hosts named below.
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 MAX_URL_LENGTH = 2_000
 MAX_PATH_LENGTH = 255
@@ -54,6 +54,18 @@ class RepositoryUrl:
 def is_code_host(host: str) -> bool:
     """Whether the layout of this host's paths is known, so that an owner can be read off a URL."""
     return host in _OWNER_SLASH_NAME_HOSTS or host == "gitlab.com" or host.startswith("gitlab.")
+
+
+_BLOBS = {"bitbucket.org": "src", "codeberg.org": "src/commit", "gitee.com": "blob"}
+
+
+def make_permalink(host: str, path: str, revision: str, file: str) -> str:
+    """Where a person can read a file of a repository as it was at a commit; a line is `#L` and its number behind it.
+
+    Source: the addresses that the hosts' own pages use.
+    """
+    between = "-/blob" if host.startswith("gitlab.") else _BLOBS.get(host, "blob")
+    return f"https://{host}/{path}/{between}/{quote(revision)}/{quote(file)}"
 
 
 def parse_repository_url(text: str, *, shorthands: bool = False) -> RepositoryUrl | None:

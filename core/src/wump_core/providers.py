@@ -246,14 +246,23 @@ class Providers:
                 f"no provider can {capability} for {ecosystem}: install wump-provider-{ecosystem}"
                 f" or name it in WUMP_PROVIDERS{hint}"
             )
-        last: ProviderError = Unavailable("nobody was asked")
-        for provider in able:
-            try:
-                return provider, await call(provider)
-            except (Unavailable, RateLimited) as error:
-                log.warning("provider.unavailable", provider=provider.name, capability=capability, error=str(error))
-                last = error
-        raise last
+        return await _ask_in_turn(able, capability, call)
+
+    async def fetch_from_host(
+        self, capability: str, host: str, call: Callable[[Provider], Awaitable[Result]]
+    ) -> tuple[Provider, Result]:
+        """The same for a code host: ask the first provider that knows it, and the next where one is out of reach.
+
+        Raises:
+            ConfigurationError: No provider can do this for the host.
+            ProviderError: The last one's error.
+        """
+        able = self.choose_for_host(capability, host)
+        if not able:
+            raise ConfigurationError(
+                f"no provider can {capability} for {host}: install one, or name the host in WUMP_PROVIDER_…_CODE_HOST"
+            )
+        return await _ask_in_turn(able, capability, call)
 
     def describe(self) -> list[dict[str, Any]]:
         """One row per provider, as the table `providers` keeps them."""
@@ -292,6 +301,19 @@ class Providers:
                 }
             )
         return rows
+
+
+async def _ask_in_turn(
+    able: Sequence[Provider], capability: str, call: Callable[[Provider], Awaitable[Result]]
+) -> tuple[Provider, Result]:
+    last: ProviderError = Unavailable("nobody was asked")
+    for provider in able:
+        try:
+            return provider, await call(provider)
+        except (Unavailable, RateLimited) as error:
+            log.warning("provider.unavailable", provider=provider.name, capability=capability, error=str(error))
+            last = error
+    raise last
 
 
 def load_providers(wanted: Sequence[str] = (), *, probed: bool = False) -> Providers:

@@ -26,6 +26,7 @@ from wump_core.store import executions, packages
 from wump_core.store.executions import DueExecution, Execution
 
 REFRESH_PACKAGE = "refresh_package"
+READ_REPOSITORY = "read_repository"
 
 LEASE_SECONDS = 12
 RENEW_LEASE_EVERY_SECONDS = 4
@@ -55,6 +56,11 @@ async def plan_tracked_package(connection: AsyncConnection, purl: Purl, *, depth
 async def plan_followed_packages(connection: AsyncConnection, purls: Iterable[str], *, depth: int) -> None:
     """Make the refresh of what a package depends on due, in the low queue."""
     await executions.add_followed_executions(connection, REFRESH_PACKAGE, sorted(set(purls)), depth)
+
+
+async def plan_repository(connection: AsyncConnection, url: str, *, queue: str = "low") -> UUID:
+    """Make reading a repository's files due, named by `https://host/path`. Returns the execution's public id."""
+    return await executions.add_execution(connection, READ_REPOSITORY, url, queue=queue)
 
 
 async def claim_due(connection: AsyncConnection) -> list[DueExecution]:

@@ -16,6 +16,7 @@ from wump_core.store.providers import list_blocking_providers, save_providers
 
 from wump_worker.http.client import Upstream
 from wump_worker.http.shared import SharedState
+from wump_worker.parsing.pool import ParserPool
 from wump_worker.settings import WorkerSettings
 
 
@@ -26,6 +27,7 @@ class Resources:
     engine: AsyncEngine
     providers: Providers
     upstreams: Mapping[str, Upstream]
+    parsers: ParserPool
     job_deadline_seconds: float
 
     def context(self, provider: Provider, *, on_demand: bool = False) -> Context:
@@ -73,7 +75,8 @@ async def open_resources(core: CoreSettings, worker: WorkerSettings) -> AsyncGen
         for provider in providers.active
     }
     try:
-        yield Resources(engine, providers, upstreams, worker.job_deadline_seconds)
+        with ParserPool(worker.threads) as parsers:
+            yield Resources(engine, providers, upstreams, parsers, worker.job_deadline_seconds)
     finally:
         for upstream in upstreams.values():
             await upstream.aclose()

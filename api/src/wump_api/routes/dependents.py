@@ -22,7 +22,7 @@ from wump_api.documents import (
     repository_document,
 )
 from wump_api.inject import AboutPackage, Asked, PackageRoute
-from wump_api.models import DependentOrganization, DependentRepository, EvidenceStatement, Page
+from wump_api.models import DependentOrganization, DependentRepository, EvidenceStatement, ExclusionReason, Page
 from wump_api.pages import make_cursor, read_cursor
 from wump_api.problems import Problem, ProblemDetails
 from wump_api.routes.packages import ABOUT_PACKAGE, READ_ERRORS, CursorParameters, PageParameters
@@ -144,7 +144,7 @@ class RepositoriesParameters(PageParameters):
 
     repeated: ClassVar[tuple[str, ...]] = ("include",)
 
-    include: list[Literal["own_organization", "no_owner"]] | None = Field(
+    include: list[ExclusionReason] | None = Field(
         None, description="Also list pairs that are left out for these reasons."
     )
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from asyncpg import Connection
 
-from wump_core.store.dependents import ACTIVITY_RANK, SCOPE_COLUMNS, SHOWN_COLUMNS, STARS_RANK
+from wump_core.store.dependents import ACTIVITY_RANK, SCOPE_COLUMNS, SHOWN_COLUMNS, STARS_RANK, TOTALS
 
 Row = Mapping[str, Any]
 
@@ -166,18 +166,16 @@ async def list_providers(connection: Connection) -> Sequence[Row]:
 _STATEMENT_COLUMNS = (
     "s.id AS key, x.purl AS package, so.provider, so.kind AS source, so.revision AS version, s.scope, s.optional,"
     " s.direct, s.requirement, s.resolved_version, s.alias, s.groups, s.marker, s.field, s.line, s.first_seen_at,"
-    " so.checked_at"
+    " so.checked_at, so.path, so.url || coalesce('#L' || s.line, '') AS url, so.mark, so.refuted"
 )
-PACKAGE_STATEMENT = """
+_COUNTS = ", ".join(f"coalesce(t.{name}, 0) + unfolded.{name} AS {name}" for name in TOTALS)
+PACKAGE_STATEMENT = f"""
     SELECT p.id AS key, p.public_id AS id, p.purl, p.ecosystem, p.name, p.tracked, p.provider, p.latest_version,
            p.description, p.homepage, p.licences, p.funding, p.deprecated, p.repository_directory,
            p.repository_verified, p.dependencies_unknown, p.missing, p.fetched_at,
            r.host AS repository_host, r.path AS repository_path,
            o.public_id AS organization_id, o.host AS organization_host, o.login AS organization_login, o.kind,
-           coalesce(t.organizations, 0) + unfolded.organizations AS organizations,
-           coalesce(t.repositories, 0) + unfolded.repositories AS repositories,
-           coalesce(t.own_organization, 0) + unfolded.own_organization AS own_organization,
-           coalesce(t.no_owner, 0) + unfolded.no_owner AS no_owner,
+           {_COUNTS},
            greatest(t.as_of, unfolded.as_of, p.fetched_at) AS as_of,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('provider', s.provider, 'capability', s.capability,
                    'last_attempt_at', s.last_attempt_at, 'last_ok_at', s.last_ok_at, 'error', s.error)
@@ -192,10 +190,8 @@ PACKAGE_STATEMENT = """
       LEFT JOIN organizations o ON o.id = p.organization_id
       LEFT JOIN package_totals t ON t.package_id = p.id
       CROSS JOIN LATERAL (
-        SELECT coalesce(sum(d.organizations), 0)::int AS organizations,
-               coalesce(sum(d.repositories), 0)::int AS repositories,
-               coalesce(sum(d.own_organization), 0)::int AS own_organization,
-               coalesce(sum(d.no_owner), 0)::int AS no_owner, max(d.created_at) AS as_of
+        SELECT {", ".join(f"coalesce(sum(d.{name}), 0)::int AS {name}" for name in TOTALS)},
+               max(d.created_at) AS as_of
           FROM package_deltas d WHERE d.package_id = p.id) unfolded
      WHERE p.purl = $1"""
 _REPOSITORY_COLUMNS = (
@@ -220,7 +216,7 @@ _EVIDENCE = (
     f"SELECT {_STATEMENT_COLUMNS}, r.host, r.path, d.claimed, d.exclusion FROM dependencies d"
     " JOIN repositories r ON r.id = d.repository_id JOIN sources so ON so.repository_id = d.repository_id"
     " JOIN statements s ON s.source_id = so.id AND s.package_id = d.package_id AND s.removed_at IS NULL"
-    " JOIN packages x ON x.id = so.package_id"
+    " LEFT JOIN packages x ON x.id = so.package_id"
     " WHERE d.package_id = $1 AND d.organization_id = $2 AND s.id > $3"
     " ORDER BY s.id LIMIT $4"
 )

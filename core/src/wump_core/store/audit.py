@@ -13,7 +13,8 @@ from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIn
 
 from wump_core.store import dependencies, dependents
 from wump_core.store.dependencies import all_derived_dependencies
-from wump_core.store.dependents import all_derived_answers
+from wump_core.store.dependents import TOTALS, all_derived_answers
+from wump_core.store.sources import JUDGED
 
 MAX_FAULTS = 100
 # Whole tables are sorted and hashed here, several at once: more memory than a page needs, less than a server has.
@@ -98,8 +99,8 @@ async def _rebuild_answers(connection: AsyncConnection, *, is_first: bool) -> No
     await connection.execute(text("DELETE FROM package_totals"))
     await connection.execute(
         text(
-            f"INSERT INTO package_totals (package_id, {', '.join(_TOTALS)}, as_of)"
-            f" SELECT package_id, {', '.join(_TOTALS)}, now() FROM ({_DERIVED_TOTALS}) totals"
+            f"INSERT INTO package_totals (package_id, {', '.join(TOTALS)}, as_of)"
+            f" SELECT package_id, {', '.join(TOTALS)}, now() FROM ({_DERIVED_TOTALS}) totals"
         )
     )
 
@@ -145,26 +146,25 @@ def _differs(stored: str, computed: str, columns: tuple[str, ...]) -> str:
     return f"ROW({stored_row}) IS DISTINCT FROM ROW({computed_row})"
 
 
-_TOTALS = ("organizations", "repositories", "own_organization", "no_owner")
-_DERIVED_TOTALS = """
-    SELECT package_id, sum(organizations)::int AS organizations, sum(repositories)::int AS repositories,
-           sum(own_organization)::int AS own_organization, sum(no_owner)::int AS no_owner
-      FROM (SELECT package_id, 1 AS organizations, 0 AS repositories, 0 AS own_organization, 0 AS no_owner
+_DERIVED_TOTALS = f"""
+    SELECT package_id, {", ".join(f"sum({name})::int AS {name}" for name in TOTALS)}
+      FROM (SELECT package_id, {", ".join(f"{int(name == 'organizations')} AS {name}" for name in TOTALS)}
               FROM package_organizations WHERE repositories > 0
             UNION ALL
-            SELECT package_id, 0, (exclusion IS NULL)::int, (exclusion IS NOT DISTINCT FROM 'own_organization')::int,
-                   (exclusion IS NOT DISTINCT FROM 'no_owner')::int FROM dependencies WHERE scopes <> 0
+            SELECT package_id, 0, (exclusion IS NULL)::int,
+                   {", ".join(f"(exclusion IS NOT DISTINCT FROM '{name}')::int" for name in dependencies.EXCLUSIONS)}
+              FROM dependencies WHERE scopes <> 0
             UNION ALL
-            SELECT package_id, 0, 0, 0, 1 FROM (
+            SELECT package_id, {", ".join(str(int(name == "no_owner")) for name in TOTALS)} FROM (
               SELECT DISTINCT s.package_id, so.package_id AS dependent FROM statements s
                 JOIN sources so ON so.id = s.source_id
                WHERE s.removed_at IS NULL AND so.repository_id IS NULL) unowned) counted
      GROUP BY package_id"""
 _STORED_TOTALS = (
     "SELECT package_id, "
-    + ", ".join(f"sum({name})::int AS {name}" for name in _TOTALS)
-    + f" FROM (SELECT package_id, {', '.join(_TOTALS)} FROM package_totals UNION ALL"
-    f" SELECT package_id, {', '.join(_TOTALS)} FROM package_deltas) parts GROUP BY package_id"
+    + ", ".join(f"sum({name})::int AS {name}" for name in TOTALS)
+    + f" FROM (SELECT package_id, {', '.join(TOTALS)} FROM package_totals UNION ALL"
+    f" SELECT package_id, {', '.join(TOTALS)} FROM package_deltas) parts GROUP BY package_id"
 )
 _CHECKS: tuple[tuple[str, str, str], ...] = (
     (
@@ -189,14 +189,15 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
         "package_id",
         "SELECT package_id, 'totals are ' || coalesce(s::text, 'missing') || ', should be ' || coalesce(c::text, '0')"
         f" FROM ({_DERIVED_TOTALS}) c FULL JOIN ({_STORED_TOTALS}) s USING (package_id) WHERE "
-        + " OR ".join(f"coalesce(c.{name}, 0) <> coalesce(s.{name}, 0)" for name in _TOTALS),
+        + " OR ".join(f"coalesce(c.{name}, 0) <> coalesce(s.{name}, 0)" for name in TOTALS),
     ),
     (
         "sources",
         "id",
-        "SELECT so.id, 'its repository is not the one that its package claims' FROM sources so"
-        " JOIN packages p ON p.id = so.package_id WHERE"
-        " (so.repository_id, so.repository_verified) IS DISTINCT FROM (p.repository_id, p.repository_verified)",
+        "SELECT so.id, 'its repository is not the one that its package claims, or the claim is judged wrongly'"
+        f" FROM sources so JOIN packages p ON p.id = so.package_id {JUDGED}"
+        " WHERE (so.repository_id, so.repository_verified, so.refuted)"
+        " IS DISTINCT FROM (p.repository_id, judged.verified, judged.refuted)",
     ),
     (
         "packages",

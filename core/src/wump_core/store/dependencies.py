@@ -3,7 +3,7 @@
 A pair that no statement supports any more keeps its row with no scopes: the row is what concurrent writers lock.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wump_core.store.base import metadata, time_column
 
-EXCLUSIONS = ("own_organization", "no_owner")
-"""Why a pair is not counted, in order of precedence."""
+EXCLUSIONS = (*("own_organization", "refuted", "fork", "archived", "template", "vendored", "example", "no_owner"),)
+"""Why a pair is not counted, in order of precedence.
+
+`refuted`: only packages say so that are not this repository's, as its own files show. `vendored` and `example`: only
+files say so that lie where copies of others' code and examples do. The other reasons are the repository's own.
+"""
 
 dependencies = Table(
     "dependencies",
@@ -69,29 +73,36 @@ GIVEN_PAIRS = (
 )
 ALL_PAIRS = (
     "(SELECT s.package_id, so.repository_id FROM statements s JOIN sources so ON so.id = s.source_id"
-    " WHERE s.removed_at IS NULL AND so.repository_id IS NOT NULL"
+    " WHERE s.removed_at IS NULL AND s.direct AND so.repository_id IS NOT NULL"
     " UNION SELECT package_id, repository_id FROM dependencies)"
 )
 
 
 # The one definition of what a dependency row says of its statements. The strongest is chosen by facts alone, never
-# by keys, so that the order of jobs does not show.
+# by keys, so that the order of jobs does not show. What a lockfile says of indirect dependencies does not count.
 _SAID = """
     coalesce(bit_or(s.scope), 0::smallint) AS scopes, coalesce(bool_or(s.direct), false) AS direct,
     NOT coalesce(bool_or(so.repository_verified), false) AS claimed,
-    (array_agg(s.id ORDER BY so.repository_verified DESC, s.direct DESC, s.scope, x.purl, so.provider, s.field,
-               s.fingerprint) FILTER (WHERE s.id IS NOT NULL))[1] AS statement_id,
+    coalesce(bool_and(so.refuted), false) AS refuted,
+    CASE WHEN bool_and(so.mark IS NOT NULL) THEN max(so.mark) END AS mark,
+    (array_agg(s.id ORDER BY so.refuted, so.mark IS NOT NULL, so.repository_verified DESC, s.scope, so.kind DESC,
+               x.purl, so.path, so.provider, s.field, s.fingerprint) FILTER (WHERE s.id IS NOT NULL))[1]
+      AS statement_id,
     coalesce(array_agg(DISTINCT so.provider) FILTER (WHERE so.id IS NOT NULL), '{}') AS providers,
     min(s.first_seen_at) AS first_seen_at"""
-_STATEMENTS = "sources so JOIN packages x ON x.id = so.package_id JOIN statements s ON s.source_id = so.id"
+_STATEMENTS = (
+    "sources so LEFT JOIN packages x ON x.id = so.package_id"
+    " JOIN statements s ON s.source_id = so.id AND s.removed_at IS NULL AND s.direct"
+)
+_SAID_COLUMNS = ("scopes", "direct", "claimed", "statement_id", "providers", "first_seen_at")
 
 
 def derived_dependencies(pairs: str) -> str:
     """What these rows say, as SQL over a subquery of a few (package_id, repository_id): each is looked up."""
     return _with_exclusion(
         pairs,
-        f"CROSS JOIN LATERAL (SELECT {_SAID} FROM {_STATEMENTS} WHERE s.removed_at IS NULL"
-        " AND so.repository_id = pair.repository_id AND s.package_id = pair.package_id) said",
+        f"CROSS JOIN LATERAL (SELECT {_SAID} FROM {_STATEMENTS}"
+        " WHERE so.repository_id = pair.repository_id AND s.package_id = pair.package_id) said",
     )
 
 
@@ -100,19 +111,26 @@ def all_derived_dependencies() -> str:
     return _with_exclusion(
         ALL_PAIRS,
         f"LEFT JOIN (SELECT s.package_id, so.repository_id, {_SAID} FROM {_STATEMENTS}"
-        " WHERE s.removed_at IS NULL AND so.repository_id IS NOT NULL GROUP BY s.package_id, so.repository_id) found"
+        " WHERE so.repository_id IS NOT NULL GROUP BY s.package_id, so.repository_id) found"
         " ON found.package_id = pair.package_id AND found.repository_id = pair.repository_id"
         " CROSS JOIN LATERAL (SELECT coalesce(found.scopes, 0::smallint) AS scopes,"
-        " coalesce(found.direct, false) AS direct, coalesce(found.claimed, true) AS claimed, found.statement_id,"
+        " coalesce(found.direct, false) AS direct, coalesce(found.claimed, true) AS claimed,"
+        " coalesce(found.refuted, false) AS refuted, found.mark, found.statement_id,"
         " coalesce(found.providers, '{}') AS providers, found.first_seen_at) said",
     )
 
 
 def _with_exclusion(pairs: str, said: str) -> str:
     return f"""
-    SELECT pair.package_id, pair.repository_id, a.organization_id, said.*,
+    SELECT pair.package_id, pair.repository_id, a.organization_id,
+           {", ".join(f"said.{column}" for column in _SAID_COLUMNS)},
            CASE WHEN said.statement_id IS NULL THEN NULL
                 WHEN a.organization_id = p.organization_id THEN 'own_organization'
+                WHEN said.refuted THEN 'refuted'
+                WHEN r.fork THEN 'fork'
+                WHEN r.archived THEN 'archived'
+                WHEN r.template THEN 'template'
+                WHEN said.mark IS NOT NULL THEN said.mark
                 WHEN a.organization_id IS NULL THEN 'no_owner' END AS exclusion
       FROM {pairs} pair
       JOIN packages p ON p.id = pair.package_id
@@ -123,13 +141,11 @@ def _with_exclusion(pairs: str, said: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DependencyChange:
-    """How one pair changed. A count is +1, 0 or -1."""
+    """How one pair changed. `counts` has +1 or -1 for `repositories`, or the exclusion, that it left or joined."""
 
     package_id: int
     organization_ids: frozenset[int]
-    repositories: int
-    own_organization: int
-    no_owner: int
+    counts: Mapping[str, int]
 
 
 async def refresh_dependencies(connection: AsyncConnection, pairs: Collection[Pair]) -> list[DependencyChange]:
@@ -151,17 +167,30 @@ async def refresh_dependencies(connection: AsyncConnection, pairs: Collection[Pa
         DependencyChange(
             package_id=row.package_id,
             organization_ids=frozenset(key for key in (row.old_organization, row.new_organization) if key is not None),
-            repositories=row.new_counted - row.old_counted,
-            own_organization=(row.new_exclusion == "own_organization") - (row.old_exclusion == "own_organization"),
-            no_owner=(row.new_exclusion == "no_owner") - (row.old_exclusion == "no_owner"),
+            counts=_count_changes(row),
         )
         for row in (*added, *changed)
     ]
 
 
+def _count_changes(row: Row[Any]) -> dict[str, int]:
+    old = "repositories" if row.old_counted else row.old_exclusion
+    new = "repositories" if row.new_counted else row.new_exclusion
+    return {} if old == new else {name: change for name, change in ((old, -1), (new, 1)) if name is not None}
+
+
 def _keys(pairs: Collection[Pair]) -> dict[str, list[int]]:
     ordered = sorted(pairs)
     return {"package_ids": [pair[0] for pair in ordered], "repository_ids": [pair[1] for pair in ordered]}
+
+
+async def list_pairs_of_repository(connection: AsyncConnection, repository_id: int) -> dict[Pair, int | None]:
+    """All pairs of a repository, and the organization of each."""
+    rows = await connection.execute(
+        text("SELECT package_id, repository_id, organization_id FROM dependencies WHERE repository_id = :id"),
+        {"id": repository_id},
+    )
+    return {(row.package_id, row.repository_id): row.organization_id for row in rows}
 
 
 async def list_pairs_of_organizations(connection: AsyncConnection, owned: Sequence[tuple[int, int]]) -> list[Pair]:

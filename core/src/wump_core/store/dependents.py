@@ -5,8 +5,8 @@ costs what that of the least popular costs. Totals are folded from deltas, so th
 on the row of one popular package.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wump_core.store.base import key_column, metadata, time_column
+from wump_core.store.dependencies import EXCLUSIONS
 from wump_core.store.sources import SCOPE_BITS
 
 SCOPE_COLUMNS: Mapping[str, str] = {scope: f"{scope}_repositories" for scope in SCOPE_BITS}
@@ -84,13 +85,17 @@ package_organizations = Table(
     *(_scope_index(scope, column) for scope, column in SCOPE_COLUMNS.items()),
 )
 
-_TOTALS = ("organizations", "repositories", "own_organization", "no_owner")
+TOTALS = ("organizations", "repositories", *EXCLUSIONS)
+"""What is counted of a package: listed organizations and repositories, and pairs left out, by reason.
+
+A dependent package that names no repository counts as a pair without an owner.
+"""
 
 package_totals = Table(
     "package_totals",
     metadata,
     Column("package_id", BigInteger, ForeignKey("packages.id"), primary_key=True),
-    *(Column(name, Integer, nullable=False) for name in _TOTALS),
+    *(Column(name, Integer, nullable=False, server_default=text("0")) for name in TOTALS),
     time_column("as_of", nullable=False),
 )
 
@@ -99,7 +104,7 @@ package_deltas = Table(
     metadata,
     key_column(),
     Column("package_id", BigInteger, ForeignKey("packages.id"), nullable=False),
-    *(Column(name, Integer, nullable=False) for name in _TOTALS),
+    *(Column(name, Integer, nullable=False, server_default=text("0")) for name in TOTALS),
     time_column("created_at", nullable=False, default_now=True),
     Index("ix_package_deltas_package_id", "package_id"),
 )
@@ -122,8 +127,9 @@ ALL_ANSWERS = (
 _SCOPE_NAME = f"CASE s.scope {' '.join(f'WHEN {bit} THEN {scope!r}' for scope, bit in SCOPE_BITS.items())} END"
 _EVIDENCE = f"""jsonb_build_object(
     'repository', 'https://' || r.host || '/' || r.path, 'claimed', d.claimed, 'source', so.kind,
-    'provider', so.provider, 'package', x.purl, 'version', left(so.revision, 64), 'field', left(s.field, 64),
-    'scope', {_SCOPE_NAME}, 'requirement', left(s.requirement, 120), 'line', s.line)"""
+    'provider', so.provider, 'package', x.purl, 'version', left(so.revision, 64), 'path', left(so.path, 200),
+    'url', CASE WHEN length(so.url) <= 500 THEN so.url || coalesce('#L' || s.line, '') END,
+    'field', left(s.field, 64), 'scope', {_SCOPE_NAME}, 'requirement', left(s.requirement, 120), 'line', s.line)"""
 _COUNTS = ("repositories", *SCOPE_COLUMNS.values())
 # The one definition of what a row of the answer counts. The strongest repository is chosen by facts, never by keys.
 _COUNTED = (
@@ -177,26 +183,12 @@ def _with_evidence(answers: str, counted: str, proof: str) -> str:
       LEFT JOIN (dependencies d JOIN repositories r ON r.id = d.repository_id
                  JOIN statements s ON {proof}
                  JOIN sources so ON so.id = s.source_id
-                 JOIN packages x ON x.id = so.package_id)
+                 LEFT JOIN packages x ON x.id = so.package_id)
         ON d.package_id = answer.package_id AND d.repository_id = counted.strongest"""
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Counts of one package, or changes of them.
-
-    `organizations` and `repositories` are listed; `own_organization` and `no_owner` are pairs left out, by
-    reason. A dependent package that names no repository counts as a pair without an owner.
-    """
-
-    organizations: int = 0
-    repositories: int = 0
-    own_organization: int = 0
-    no_owner: int = 0
-
-    def plus(self, other: "Totals") -> "Totals":
-        """The sum of both."""
-        return Totals(*(getattr(self, name) + getattr(other, name) for name in _TOTALS))
+Counts = Mapping[str, int]
+"""Changes of a package's totals, by name; what is missing did not change."""
 
 
 async def refresh_answers(connection: AsyncConnection, answers: Collection[Answer]) -> dict[int, int]:
@@ -223,11 +215,14 @@ def _keys(answers: Collection[Answer]) -> dict[str, list[int]]:
     return {"package_ids": [answer[0] for answer in ordered], "organization_ids": [answer[1] for answer in ordered]}
 
 
-async def add_deltas(connection: AsyncConnection, deltas: Mapping[int, Totals]) -> None:
-    """Note changes of totals, to be folded later; packages without a change are left out."""
-    changed = [(package_id, delta) for package_id, delta in sorted(deltas.items()) if delta != Totals()]
+async def add_deltas(connection: AsyncConnection, deltas: Iterable[tuple[int, Counts]]) -> None:
+    """Note changes of packages' totals, to be folded later; those that add up to nothing are left out."""
+    merged: dict[int, Counter[str]] = {}
+    for package_id, counts in deltas:
+        merged.setdefault(package_id, Counter()).update(counts)
+    changed = [(package_id, counts) for package_id, counts in sorted(merged.items()) if any(counts.values())]
     if changed:
-        columns = {name: [getattr(delta, name) for _, delta in changed] for name in _TOTALS}
+        columns = {name: [counts[name] for _, counts in changed] for name in TOTALS}
         await connection.execute(_ADD_DELTAS, columns | {"package_ids": [package_id for package_id, _ in changed]})
 
 
@@ -236,15 +231,6 @@ async def fold_deltas(connection: AsyncConnection, *, limit: int = 10_000) -> in
     if not (await connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _FOLD_LOCK})).scalar_one():
         return 0
     return len((await connection.execute(_FOLD, {"limit": limit})).all())
-
-
-def merge_deltas(*parts: Iterable[tuple[int, Totals]]) -> dict[int, Totals]:
-    """Add up changes per package."""
-    merged: dict[int, Totals] = {}
-    for part in parts:
-        for package_id, delta in part:
-            merged[package_id] = merged.get(package_id, Totals()).plus(delta)
-    return merged
 
 
 _FOLD_LOCK = 0x77756D70_01
@@ -272,20 +258,20 @@ _UPDATE = text(
     " RETURNING a.package_id, (new.repositories > 0)::int - (old.repositories > 0)::int AS change"
 )
 _ADD_DELTAS = text(
-    f"INSERT INTO package_deltas (package_id, {', '.join(_TOTALS)})"
+    f"INSERT INTO package_deltas (package_id, {', '.join(TOTALS)})"
     " SELECT * FROM unnest(CAST(:package_ids AS bigint[]), "
-    + ", ".join(f"CAST(:{name} AS integer[])" for name in _TOTALS)
+    + ", ".join(f"CAST(:{name} AS integer[])" for name in TOTALS)
     + ")"
 )
 _FOLD = text(
     "WITH gone AS (DELETE FROM package_deltas WHERE id IN"
     "   (SELECT id FROM package_deltas ORDER BY id LIMIT :limit) RETURNING *),"
     " sums AS (SELECT package_id, "
-    + ", ".join(f"sum({name})::int AS {name}" for name in _TOTALS)
+    + ", ".join(f"sum({name})::int AS {name}" for name in TOTALS)
     + ", max(created_at) AS as_of FROM gone GROUP BY package_id),"
-    f" saved AS (INSERT INTO package_totals AS t (package_id, {', '.join(_TOTALS)}, as_of)"
-    f" SELECT package_id, {', '.join(_TOTALS)}, as_of FROM sums ORDER BY package_id"
+    f" saved AS (INSERT INTO package_totals AS t (package_id, {', '.join(TOTALS)}, as_of)"
+    f" SELECT package_id, {', '.join(TOTALS)}, as_of FROM sums ORDER BY package_id"
     " ON CONFLICT (package_id) DO UPDATE SET "
-    + ", ".join(f"{name} = t.{name} + excluded.{name}" for name in _TOTALS)
+    + ", ".join(f"{name} = t.{name} + excluded.{name}" for name in TOTALS)
     + ", as_of = greatest(t.as_of, excluded.as_of) RETURNING 1) SELECT id FROM gone"
 )

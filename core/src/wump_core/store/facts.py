@@ -5,7 +5,7 @@ Everything derived from them is brought up to date in the same transaction.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wump_core.records import PackageRecord
 from wump_core.store.base import fill_temporary_table
-from wump_core.store.dependencies import Pair, list_pairs_of_organizations, refresh_dependencies
-from wump_core.store.dependents import Totals, add_deltas, merge_deltas, refresh_answers
+from wump_core.store.dependencies import Pair, list_pairs_of_organizations
+from wump_core.store.dependents import Counts
+from wump_core.store.derived import lock_packages, lock_repositories, refresh_derived
 from wump_core.store.packages import add_packages
-from wump_core.store.repositories import Repository, RepositoryName, add_repositories
+from wump_core.store.repositories import RepositoryName, add_repositories
 from wump_core.store.sources import SourceChange, list_stated_packages, move_sources, save_package_sources
 
 
@@ -26,7 +27,7 @@ class Names:
     """Keys of all that some records name: packages by purl, repositories by host and path."""
 
     package_ids: Mapping[str, int]
-    repositories: Mapping[RepositoryName, Repository]
+    repositories: Mapping[RepositoryName, int]
 
 
 async def add_names(connection: AsyncConnection, records: Iterable[PackageRecord]) -> Names:
@@ -70,9 +71,10 @@ async def save_packages(
 ) -> None:
     """Save packages' facts, their statements, and all that is derived from them, in the caller's transaction.
 
-    One lock order holds throughout: packages, then dependencies, then answers, each in key order. The packages
-    themselves are locked for writing, and what they depend on, or did, for reading: whether a pair is its own
-    organization's depends on both ends, so neither may change unseen while the pair is computed.
+    The packages themselves are locked for writing, and what they depend on, or did, for reading: whether a pair is
+    its own organization's depends on both ends, so neither may change unseen while the pair is computed. The
+    repositories that they name, or did, are locked for reading: their owner counts, and their files confirm or refute
+    the claim.
 
     Args:
         provider: Name of the provider that told the records.
@@ -83,10 +85,13 @@ async def save_packages(
     ids = sorted(saved)
     # First alone: whoever holds these changes what the packages say, so that can be read to know what to lock.
     await connection.execute(_LOCK_SAYING, {"ids": ids})
+    homes = {names.repositories[claim.host, claim.path] for record in records if (claim := record.repository)}
+    homes.update((await connection.execute(_LIST_HOMES, {"ids": ids})).scalars())
+    organizations = await lock_repositories(connection, homes)
     stated_before = await list_stated_packages(connection, ids)
     named = {names.package_ids[item.purl] for record in records for item in record.dependencies or () if item.purl}
-    await _lock_packages(connection, ids, named.union(*stated_before.values()))
-    owners = await _replace_facts(connection, provider, saved, names.repositories)
+    await lock_packages(connection, writing=ids, reading=named.union(*stated_before.values()))
+    owners = await _replace_facts(connection, provider, saved, names.repositories, organizations)
     telling = {key: record for key, record in saved.items() if record.dependencies is not None}
     changes = await save_package_sources(connection, provider, telling, names.package_ids)
     moved = [key for key in ids if owners[key].moved]
@@ -96,56 +101,21 @@ async def save_packages(
 
     pairs = await _list_moved_pairs(connection, owners)
     answers: set[tuple[int, int]] = set()
-    unowned: list[tuple[int, Totals]] = []
+    unowned: list[tuple[int, Counts]] = []
     for key in ids:
         owner, change = owners[key], changes.get(key, SourceChange())
         before, now = stated_before.get(key, frozenset()), stated.get(key, frozenset())
         touched = before | now if owner.moved else change.changed
-        homes = [home for home in (owner.old_repository, owner.new_repository) if home is not None]
-        pairs.update((target, home) for target in touched for home in homes)
+        both = [home for home in (owner.old_repository, owner.new_repository) if home is not None]
+        pairs.update((target, home) for target in touched for home in both)
         if change.revised and owner.new_organization is not None:
             # The evidence shown names the version, so after a new one the rows it stands in are written again.
             answers.update((target, owner.new_organization) for target in now)
         if owner.old_repository is None:
-            unowned += [(target, Totals(no_owner=-1)) for target in before]
+            unowned += [(target, {"no_owner": -1}) for target in before]
         if owner.new_repository is None:
-            unowned += [(target, Totals(no_owner=1)) for target in now]
-    await _refresh_derived(connection, pairs, answers, unowned)
-
-
-async def _refresh_derived(
-    connection: AsyncConnection,
-    pairs: Collection[Pair],
-    answers: Collection[tuple[int, int]],
-    unowned: Iterable[tuple[int, Totals]],
-) -> None:
-    """Bring dependencies, then the answer, then its totals up to date with the statements."""
-    changes = await refresh_dependencies(connection, pairs)
-    touched = {(change.package_id, key) for change in changes for key in change.organization_ids}
-    listed = await refresh_answers(connection, touched.union(answers))
-    deltas = merge_deltas(
-        unowned,
-        (
-            (
-                change.package_id,
-                Totals(
-                    repositories=change.repositories,
-                    own_organization=change.own_organization,
-                    no_owner=change.no_owner,
-                ),
-            )
-            for change in changes
-        ),
-        ((target, Totals(organizations=change)) for target, change in listed.items()),
-    )
-    await add_deltas(connection, deltas)
-
-
-async def _lock_packages(connection: AsyncConnection, writing: Collection[int], reading: Collection[int]) -> None:
-    """Lock in the order of keys whatever the kind of lock, so that two that need each other can't deadlock."""
-    written = set(writing)
-    ordered = sorted(written.union(reading))
-    await connection.execute(_LOCK_PACKAGES, {"ids": ordered, "writing": [key in written for key in ordered]})
+            unowned += [(target, {"no_owner": 1}) for target in now]
+    await refresh_derived(connection, pairs, answers, unowned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +133,15 @@ async def _replace_facts(
     connection: AsyncConnection,
     provider: str,
     records: Mapping[int, PackageRecord],
-    repositories: Mapping[RepositoryName, Repository],
+    repositories: Mapping[RepositoryName, int],
+    organizations: Mapping[int, int | None],
 ) -> dict[int, _Owner]:
-    rows = [_facts_row(key, provider, record, repositories) for key, record in sorted(records.items())]
+    rows = []
+    for key, record in sorted(records.items()):
+        claim = record.repository
+        repository = repositories[claim.host, claim.path] if claim else None
+        organization = None if repository is None else organizations[repository]
+        rows.append(_facts_row(key, provider, record, repository, organization))
     await fill_temporary_table(connection, "incoming_packages", _INCOMING, _COLUMNS, rows)
     found = await connection.execute(_REPLACE_FACTS)
     return {
@@ -181,10 +157,9 @@ async def _replace_facts(
 
 
 def _facts_row(
-    key: int, provider: str, record: PackageRecord, repositories: Mapping[RepositoryName, Repository]
+    key: int, provider: str, record: PackageRecord, repository_id: int | None, organization_id: int | None
 ) -> tuple[object, ...]:
     claim = record.repository
-    repository = repositories[claim.host, claim.path] if claim else None
     return (
         key,
         provider,
@@ -194,10 +169,10 @@ def _facts_row(
         None if record.licences is None else list(record.licences),
         None if record.funding is None else json.dumps([link.model_dump() for link in record.funding]),
         record.deprecated,
-        repository.id if repository else None,
+        repository_id,
         claim.directory if claim else None,
         bool(claim and claim.verified),
-        repository.organization_id if repository else None,
+        organization_id,
         make_fingerprint(provider, record),
         record.dependencies_unknown,
     )
@@ -229,14 +204,8 @@ _LOCK_SAYING = text(
     "SELECT pg_advisory_xact_lock(-id) FROM (SELECT id FROM unnest(CAST(:ids AS bigint[])) AS given(id)"
     " ORDER BY id) ordered"
 )
-# Row by row: what joins laterally is looked up, and so locked, in the order of what it joins.
-_LOCK_PACKAGES = text(
-    "SELECT count(written.id), count(read.id) FROM (SELECT * FROM unnest(CAST(:ids AS bigint[]),"
-    " CAST(:writing AS boolean[])) AS given(id, writing) ORDER BY id) given"
-    " LEFT JOIN LATERAL (SELECT p.id FROM packages p WHERE p.id = given.id AND given.writing"
-    "   FOR NO KEY UPDATE) written ON true"
-    " LEFT JOIN LATERAL (SELECT p.id FROM packages p WHERE p.id = given.id AND NOT given.writing"
-    "   FOR SHARE) read ON true"
+_LIST_HOMES = text(
+    "SELECT repository_id FROM packages WHERE id = ANY(CAST(:ids AS bigint[])) AND repository_id IS NOT NULL"
 )
 _REPLACE_FACTS = text(
     f"UPDATE packages p SET {', '.join(f'{name} = i.{name}' for name in _COLUMNS if name not in ('id', 'funding'))},"

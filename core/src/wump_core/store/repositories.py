@@ -1,9 +1,9 @@
 """Repositories on code hosts. What only the host knows of one is null until a host provider tells."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Table, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wump_core.records import RepositoryClaim
@@ -18,29 +18,32 @@ repositories = Table(
     Column("host", Text, nullable=False),
     Column("path", Text, nullable=False, comment="Path on the host, case-folded where the host ignores case."),
     Column("account_id", BigInteger, ForeignKey("accounts.id"), comment="Null: the owner is unknown."),
+    Column("host_id", Text, comment="The host's own id, which outlives renames."),
+    Column("current_path", Text, comment="What the host calls it now."),
+    Column("description", Text),
+    Column("default_branch", Text),
     Column("stars", BigInteger, comment="Null: unknown."),
+    Column("fork", Boolean, comment="Null: unknown."),
+    Column("archived", Boolean, comment="Null: unknown."),
+    Column("template", Boolean, comment="Null: unknown."),
+    Column("funding", JSONB, comment="What its own files and its host say; null: not asked yet."),
+    Column("revision", Text, comment="The commit whose files were read last."),
+    Column("files_incomplete", Text, comment="Why not all files that count were read; null: they were."),
+    Column("missing", Text, comment="Why the host does not show it (any more); null: it does."),
     time_column("pushed_at"),
+    time_column("fetched_at"),
+    time_column("files_at", comment="When its files were read last."),
     time_column("created_at", nullable=False, default_now=True),
     UniqueConstraint("host", "path"),
     Index("ix_repositories_account_id", "account_id"),
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
-    """Keys of a repository and of the organization that owns it (null where the owner is unknown)."""
-
-    id: int
-    organization_id: int | None
-
-
 RepositoryName = tuple[str, str]
 """(host, path)"""
 
 
-async def add_repositories(
-    connection: AsyncConnection, claims: Iterable[RepositoryClaim]
-) -> dict[RepositoryName, Repository]:
+async def add_repositories(connection: AsyncConnection, claims: Iterable[RepositoryClaim]) -> dict[RepositoryName, int]:
     """Find the claimed repositories, or add them with their owners; returns their keys by name."""
     owners = {(claim.host, claim.path): claim.owner for claim in claims}
     known = await _list_repositories(connection, owners)
@@ -57,15 +60,22 @@ async def add_repositories(
 
 async def _list_repositories(
     connection: AsyncConnection, names: Collection[RepositoryName]
-) -> dict[RepositoryName, Repository]:
+) -> dict[RepositoryName, int]:
     rows = await connection.execute(_LIST, name_arrays(names))
-    return {(row.host, row.name): Repository(row.id, row.organization_id) for row in rows}
+    return {(row.host, row.name): row.id for row in rows}
+
+
+async def save_missing_repository(connection: AsyncConnection, repository_id: int, reason: str) -> None:
+    """Note that the host does not show it (any more). What is known of it stays, dated."""
+    await connection.execute(
+        text("UPDATE repositories SET missing = :reason, fetched_at = now() WHERE id = :id"),
+        {"id": repository_id, "reason": reason},
+    )
 
 
 _LIST = text(
-    f"SELECT given.host, given.name, r.id, a.organization_id FROM {GIVEN_NAMES}"
+    f"SELECT given.host, given.name, r.id FROM {GIVEN_NAMES}"
     " JOIN repositories r ON r.host = given.host AND r.path = given.name"
-    " LEFT JOIN accounts a ON a.id = r.account_id"
 )
 _ADD = text(
     "INSERT INTO repositories (host, path, account_id) SELECT * FROM unnest(CAST(:hosts AS text[]),"

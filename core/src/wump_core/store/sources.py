@@ -1,7 +1,8 @@
 """Sources and the statements they make: the evidence beneath every answer.
 
-A source is one thing that says something, here the latest version of a package in its registry. A statement
-is one line of it: this needs that. A statement that a source no longer makes is marked, not deleted.
+A source is one thing that says something: the latest version of a package in its registry, or a file of a
+repository. A statement is one line of it: this needs that. A statement that a source no longer makes is marked, not
+deleted.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wump_core.records import DependencyRecord, PackageRecord, Scope
+from wump_core.records import DependencyRecord, Diagnostic, PackageRecord, Scope
 from wump_core.store.base import fill_temporary_table, key_column, metadata, time_column
 
 SCOPE_BITS: dict[str, int] = {scope: 1 << position for position, scope in enumerate(get_args(Scope))}
@@ -46,13 +47,33 @@ sources = Table(
     Column("provider", Text, nullable=False, comment="Name of the provider that told it."),
     Column("package_id", BigInteger, ForeignKey("packages.id"), comment="The publishing package."),
     Column("repository_id", BigInteger, ForeignKey("repositories.id"), comment="Null: it names none."),
-    Column("repository_verified", Boolean, nullable=False, server_default=text("false")),
-    Column("revision", Text, comment="The version of the package."),
+    Column(
+        "repository_verified", Boolean, nullable=False, server_default=text("false"), comment="It is the repository's."
+    ),
+    Column("refuted", Boolean, nullable=False, server_default=text("false"), comment="The repository's files deny it."),
+    Column("revision", Text, comment="The version of the package, or the commit."),
+    Column("path", Text, comment="Of a file, from its repository's root."),
+    Column("url", Text, comment="Where a file can be read at that commit."),
+    Column("project", Text, comment="The purl that a file calls itself."),
+    Column("mark", Text, comment="Why a file does not count: vendored or example; null: it counts."),
+    Column("parse_key", Uuid, comment="Hash of all that reading a file depends on; null: it must be read."),
+    Column("reads", ARRAY(Text), comment="Files beside it that were read with a file."),
+    Column("error", Text, comment="Why a file could not be read; its statements are those of the time before."),
+    time_column("gone_at", comment="When a file was missing first."),
     Column("diagnostics", JSONB, nullable=False, server_default=text("'[]'")),
     time_column("checked_at", nullable=False, default_now=True),
     UniqueConstraint("package_id", "provider", "kind"),
     Index("ix_sources_repository_id", "repository_id"),
-    CheckConstraint("kind IN ('registry_version')", name="kind"),
+    Index(
+        "uq_sources_file",
+        "repository_id",
+        "path",
+        "provider",
+        unique=True,
+        postgresql_where=text("package_id IS NULL"),
+    ),
+    CheckConstraint("kind IN ('registry_version', 'manifest', 'lockfile')", name="kind"),
+    CheckConstraint("mark IN ('vendored', 'example')", name="mark"),
 )
 
 statements = Table(
@@ -116,38 +137,53 @@ async def save_package_sources(
         "provider": provider,
         "package_ids": ordered,
         "revisions": [records[key].latest_version for key in ordered],
-        "diagnostics": [_diagnostics(records[key]) for key in ordered],
+        "diagnostics": [dump_diagnostics(records[key].diagnostics) for key in ordered],
     }
-    sources_ = (await connection.execute(_SAVE_SOURCES, values)).all()
+    saved = (await connection.execute(_SAVE_SOURCES, values)).all()
     rows = [
-        (source.id, *row) for source in sources_ for row in _rows(records[source.package_id].dependencies, package_ids)
+        (source.id, *row)
+        for source in saved
+        for row in make_statement_rows(records[source.package_id].dependencies or (), package_ids)
     ]
-    await fill_temporary_table(connection, "incoming_statements", _INCOMING, ("source_id", *_COLUMNS), rows)
-    changed: dict[int, set[int]] = {}
-    known = {"source_ids": [source.id for source in sources_ if source.known]}
-    removed = (await connection.execute(_REMOVE, known)).all() if known["source_ids"] else []
-    for row in (*removed, *(await connection.execute(_ADD, known)).all()):
-        changed.setdefault(row.source_id, set()).add(row.package_id)
+    changed = await replace_statements(connection, rows, known=[source.id for source in saved if source.known])
     return {
         source.package_id: SourceChange(frozenset(changed.get(source.id, ())), source.revised)
-        for source in sources_
+        for source in saved
         if source.revised or source.id in changed
     }
 
 
-def _diagnostics(record: PackageRecord) -> str:
-    return json.dumps([item.model_dump(exclude_none=True) for item in record.diagnostics])
+async def replace_statements(
+    connection: AsyncConnection, rows: Iterable[Sequence[object]], *, known: Collection[int]
+) -> dict[int, set[int]]:
+    """Make what sources say exactly these rows; returns the packages whose statements differ, by source.
+
+    Args:
+        rows: The source's key, then what `make_statement_rows` makes.
+        known: Keys of the sources that may have statements already; new ones need not be looked at.
+    """
+    await fill_temporary_table(connection, "incoming_statements", _INCOMING, ("source_id", *_COLUMNS), rows)
+    changed: dict[int, set[int]] = {}
+    values = {"source_ids": list(known)}
+    removed = (await connection.execute(_REMOVE, values)).all() if known else []
+    for row in (*removed, *(await connection.execute(_ADD, values)).all()):
+        changed.setdefault(row.source_id, set()).add(row.package_id)
+    return changed
+
+
+def dump_diagnostics(diagnostics: Iterable[Diagnostic]) -> str:
+    """As the table keeps them."""
+    return json.dumps([item.model_dump(exclude_none=True) for item in diagnostics])
 
 
 async def move_sources(connection: AsyncConnection, package_ids: Collection[int]) -> None:
     """Let everything that these packages say be said of the repositories that they name now."""
-    await connection.execute(
-        text(
-            "UPDATE sources s SET repository_id = p.repository_id, repository_verified = p.repository_verified"
-            " FROM packages p WHERE p.id = s.package_id AND s.package_id = ANY(CAST(:package_ids AS bigint[]))"
-        ),
-        {"package_ids": list(package_ids)},
-    )
+    await connection.execute(_MOVE, {"package_ids": list(package_ids)})
+
+
+async def judge_claims(connection: AsyncConnection, repository_id: int) -> frozenset[int]:
+    """Compare packages' claims on a repository with what its files call themselves; returns whose judgement changed."""
+    return frozenset((await connection.execute(_JUDGE, {"repository_id": repository_id})).scalars())
 
 
 async def list_stated_packages(connection: AsyncConnection, package_ids: Collection[int]) -> dict[int, frozenset[int]]:
@@ -163,12 +199,12 @@ async def list_stated_packages(connection: AsyncConnection, package_ids: Collect
     return {row.package_id: frozenset(row.stated) for row in rows}
 
 
-def _rows(
-    dependencies: Sequence[DependencyRecord] | None, package_ids: Mapping[str, int]
+def make_statement_rows(
+    dependencies: Iterable[DependencyRecord], package_ids: Mapping[str, int]
 ) -> Iterable[tuple[object, ...]]:
     """One row per distinct statement about a registry package."""
     rows = {}
-    for item in dependencies or ():
+    for item in dependencies:
         if item.purl is None:
             continue
         row = (
@@ -196,16 +232,35 @@ _INCOMING = (
     "source_id bigint, package_id bigint, scope smallint, optional boolean, direct boolean, requirement text,"
     " resolved_version text, alias text, groups text[], marker text, field text, line integer, fingerprint uuid"
 )
+# A package's claim on its repository is confirmed by a file there that calls itself that package, and refuted where
+# files there call themselves other packages of its ecosystem only. Copies and examples confirm, but refute nothing.
+JUDGED = (
+    "CROSS JOIN LATERAL (SELECT p.repository_verified OR coalesce(bool_or(f.project = p.purl), false) AS verified,"
+    " NOT p.repository_verified AND coalesce(NOT bool_or(f.project = p.purl)"
+    "   AND bool_or(f.mark IS NULL AND split_part(f.project, '/', 1) = 'pkg:' || p.ecosystem), false) AS refuted"
+    " FROM sources f WHERE f.repository_id = p.repository_id AND f.package_id IS NULL AND f.gone_at IS NULL"
+    "   AND f.project IS NOT NULL) judged"
+)
 _SAVE_SOURCES = text(
-    "INSERT INTO sources (kind, provider, package_id, repository_id, repository_verified, revision, diagnostics)"
-    " SELECT 'registry_version', :provider, p.id, p.repository_id, p.repository_verified, given.revision,"
-    " CAST(given.diagnostics AS jsonb) FROM unnest(CAST(:package_ids AS bigint[]), CAST(:revisions AS text[]),"
-    " CAST(:diagnostics AS text[])) AS given(package_id, revision, diagnostics)"
-    " JOIN packages p ON p.id = given.package_id ORDER BY p.id"
+    "INSERT INTO sources (kind, provider, package_id, repository_id, repository_verified, refuted, revision,"
+    " diagnostics) SELECT 'registry_version', :provider, p.id, p.repository_id, judged.verified, judged.refuted,"
+    " given.revision, CAST(given.diagnostics AS jsonb) FROM unnest(CAST(:package_ids AS bigint[]),"
+    " CAST(:revisions AS text[]), CAST(:diagnostics AS text[])) AS given(package_id, revision, diagnostics)"
+    f" JOIN packages p ON p.id = given.package_id {JUDGED} ORDER BY p.id"
     " ON CONFLICT (package_id, provider, kind) DO UPDATE SET revision = excluded.revision,"
     " diagnostics = excluded.diagnostics, checked_at = now()"
     " RETURNING new.id, new.package_id, old.id IS NOT NULL AS known,"
     " old.id IS NOT NULL AND old.revision IS DISTINCT FROM new.revision AS revised"
+)
+_MOVE = text(
+    "UPDATE sources s SET repository_id = p.repository_id, repository_verified = judged.verified,"
+    f" refuted = judged.refuted FROM packages p {JUDGED}"
+    " WHERE p.id = s.package_id AND s.package_id = ANY(CAST(:package_ids AS bigint[]))"
+)
+_JUDGE = text(
+    f"UPDATE sources s SET repository_verified = judged.verified, refuted = judged.refuted FROM packages p {JUDGED}"
+    " WHERE p.id = s.package_id AND s.repository_id = :repository_id AND s.package_id IS NOT NULL"
+    " AND (s.repository_verified, s.refuted) IS DISTINCT FROM (judged.verified, judged.refuted) RETURNING s.package_id"
 )
 # The array keeps the planner on the index, whatever it believes about the tables.
 _CURRENT = (

@@ -1,0 +1,68 @@
+"""Bringing everything derived up to date, and the locks that this needs. Whoever changes what is said uses both.
+
+One lock order holds throughout: what says it (packages by advisory lock, repositories), then packages, then
+dependencies, then answers, each in key order.
+"""
+
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wump_core.store.dependencies import Pair, refresh_dependencies
+from wump_core.store.dependents import Answer, Counts, add_deltas, refresh_answers
+
+
+async def lock_packages(connection: AsyncConnection, *, writing: Collection[int], reading: Collection[int]) -> None:
+    """Lock in the order of keys whatever the kind of lock, so that two that need each other can't deadlock."""
+    written = set(writing)
+    ordered = sorted(written.union(reading))
+    await connection.execute(_LOCK_PACKAGES, {"ids": ordered, "writing": [key in written for key in ordered]})
+
+
+async def lock_repositories(connection: AsyncConnection, ids: Collection[int]) -> dict[int, int | None]:
+    """Keep repositories and what their files say as they are until the end; returns whose each is by then."""
+    await connection.execute(_LOCK_REPOSITORIES, {"ids": sorted(ids)})
+    # A statement of its own: an owner that came while the lock was waited for is seen by it.
+    rows = await connection.execute(_LIST_OWNERS, {"ids": sorted(ids)})
+    return {row.id: row.organization_id for row in rows}
+
+
+async def refresh_derived(
+    connection: AsyncConnection,
+    pairs: Collection[Pair],
+    answers: Collection[Answer] = (),
+    counts: Iterable[tuple[int, Counts]] = (),
+) -> None:
+    """Bring dependencies, then the answer, then its totals up to date with the statements.
+
+    Args:
+        pairs: Whose statements, claims, owner or repository changed.
+        answers: Rows that show something else now though none of their pairs changed.
+        counts: Changes of totals that no pair stands for.
+    """
+    changes = await refresh_dependencies(connection, pairs)
+    touched = {(change.package_id, key) for change in changes for key in change.organization_ids}
+    listed = await refresh_answers(connection, touched.union(answers))
+    deltas = [
+        *counts,
+        *((change.package_id, change.counts) for change in changes),
+        *((package_id, {"organizations": change}) for package_id, change in listed.items()),
+    ]
+    await add_deltas(connection, deltas)
+
+
+# Row by row: what joins laterally is looked up, and so locked, in the order of what it joins.
+_LOCK_PACKAGES = text(
+    "SELECT count(written.id), count(read.id) FROM (SELECT * FROM unnest(CAST(:ids AS bigint[]),"
+    " CAST(:writing AS boolean[])) AS given(id, writing) ORDER BY id) given"
+    " LEFT JOIN LATERAL (SELECT p.id FROM packages p WHERE p.id = given.id AND given.writing"
+    "   FOR NO KEY UPDATE) written ON true"
+    " LEFT JOIN LATERAL (SELECT p.id FROM packages p WHERE p.id = given.id AND NOT given.writing"
+    "   FOR SHARE) read ON true"
+)
+_LOCK_REPOSITORIES = text("SELECT id FROM repositories WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR SHARE")
+_LIST_OWNERS = text(
+    "SELECT r.id, a.organization_id FROM repositories r LEFT JOIN accounts a ON a.id = r.account_id"
+    " WHERE r.id = ANY(CAST(:ids AS bigint[]))"
+)
