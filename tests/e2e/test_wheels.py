@@ -15,7 +15,8 @@ REPOSITORY = Path(__file__).parents[2]
 INSPECT = """
 import importlib, json, sys
 from importlib.metadata import distributions
-import wump_core, wump_api, wump_worker, wump_migrations, wump_provider_github, wump_provider_npm, wump_provider_pypi
+import wump_core, wump_api, wump_worker, wump_migrations
+import wump_provider_github, wump_provider_gitlab, wump_provider_npm, wump_provider_pypi
 
 ours = {}
 for found in distributions():
@@ -30,7 +31,7 @@ for found in distributions():
             "tests": [name for name in files if "test" in name.split("/")[0]],
         }
 modules = [wump_core, wump_api, wump_worker, wump_migrations]
-modules += [wump_provider_github, wump_provider_npm, wump_provider_pypi]
+modules += [wump_provider_github, wump_provider_gitlab, wump_provider_npm, wump_provider_pypi]
 print(json.dumps({"ours": ours, "path": sys.path, "modules": [module.__file__ for module in modules]}))
 """
 
@@ -105,7 +106,7 @@ def test_wheels_work_in_an_empty_environment(data_dir: Path, tmp_path: Path) -> 
         assert f" {command} " in shown
     providers = call(wump, "providers", "--format", "json", folder=elsewhere, environment=environment)
     states = {row["name"]: row["state"] for row in json.loads(providers.stdout)}
-    assert states == dict.fromkeys(("github", "npm", "pypi"), "active")
+    assert states == dict.fromkeys(("github", "gitlab", "npm", "pypi"), "active")
     upgraded = call(wump, "db", "upgrade", folder=elsewhere, environment=environment)
     assert "the database is at revision" in upgraded.stderr
     verified = call(wump, "db", "verify", folder=elsewhere, environment=environment)

@@ -9,8 +9,9 @@ import pytest
 import respx
 import structlog
 import wump_provider_pypi as provider
-from wump_core import Context, InvalidResponse, NotFound, PackageRecord, ProviderSettings, make_purl
+from wump_core import Context, InvalidResponse, NotFound, PackageRecord, ProviderSettings, choose_format, make_purl
 from wump_core.hookspecs import PROJECT_NAME, DataProvider
+from wump_provider_pypi.manifests import FORMATS
 
 BASE = "https://registry.example"
 PROJECT: dict[str, Any] = {
@@ -336,4 +337,6 @@ def test_the_description_names_every_file_the_parser_takes() -> None:
     info = provider.describe_provider()
     assert (info.provider_type, info.ecosystems) == ("registry", ("pypi",))
     for glob in info.manifests:
-        assert provider.parse_manifest(glob.replace("*", "-x"), b"", {}).ecosystem == "pypi"
+        # Empty files are no JSON and no setup.py; what counts here is that the name is known.
+        assert choose_format(FORMATS, glob.replace("*", "-x")) is not None
+    assert {"uv.lock", "setup.py", "Pipfile", "*.py"} <= set(info.manifests)

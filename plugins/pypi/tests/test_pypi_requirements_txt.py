@@ -154,7 +154,7 @@ def test_what_is_no_text_is_refused(content: bytes) -> None:
 
 
 def test_a_file_of_another_name_is_refused() -> None:
-    for path in ("setup.cfg", "requirements", "docs/notes.txt", "requirements/sub/x.md"):
+    for path in ("setup.ini", "requirements", "docs/notes.txt", "requirements/sub/x.md"):
         with pytest.raises(InvalidManifest, match="no known format has this name"):
             parse("a", path)
     assert "requirements/*.txt" in GLOBS

@@ -13,7 +13,6 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     Column,
-    ForeignKey,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -64,8 +63,8 @@ def _scope_index(scope: str, column: str) -> Index:
 package_organizations = Table(
     "package_organizations",
     metadata,
-    Column("package_id", BigInteger, ForeignKey("packages.id"), nullable=False),
-    Column("organization_id", BigInteger, ForeignKey("organizations.id"), nullable=False),
+    Column("package_id", BigInteger, nullable=False),
+    Column("organization_id", BigInteger, nullable=False),
     Column("organization_public_id", Uuid, nullable=False),
     Column("host", Text, nullable=False),
     Column("login", Text, nullable=False),
@@ -94,7 +93,7 @@ A dependent package that names no repository counts as a pair without an owner.
 package_totals = Table(
     "package_totals",
     metadata,
-    Column("package_id", BigInteger, ForeignKey("packages.id"), primary_key=True),
+    Column("package_id", BigInteger, primary_key=True, autoincrement=False),
     *(Column(name, Integer, nullable=False, server_default=text("0")) for name in TOTALS),
     time_column("as_of", nullable=False),
 )
@@ -103,7 +102,7 @@ package_deltas = Table(
     "package_deltas",
     metadata,
     key_column(),
-    Column("package_id", BigInteger, ForeignKey("packages.id"), nullable=False),
+    Column("package_id", BigInteger, nullable=False),
     *(Column(name, Integer, nullable=False, server_default=text("0")) for name in TOTALS),
     time_column("created_at", nullable=False, default_now=True),
     Index("ix_package_deltas_package_id", "package_id"),

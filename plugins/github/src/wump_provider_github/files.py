@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from wump_core import Context, InvalidResponse, NotFound
 
+from wump_provider_github.texts import read_mapping
 from wump_provider_github.upstream import check_status, fetch, fetch_object, find_path, read_json
 
 _RAW = "application/vnd.github.raw+json"
@@ -52,7 +53,7 @@ def check_file(payload: Any) -> dict[str, Any]:
         NotFound: It is that of something else.
         InvalidResponse: It is no object.
     """
-    if isinstance(payload, list):
+    if isinstance(payload, list) and all("name" in read_mapping(item) for item in payload):
         raise NotFound("a folder, not a file")
     if not isinstance(payload, dict):
         raise InvalidResponse("answered with something that is no file")

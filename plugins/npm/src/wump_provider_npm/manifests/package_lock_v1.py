@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-from wump_core import Scope, resolve_path
+from wump_core import DependencySource, Scope, resolve_path
 
 from wump_provider_npm.manifests.declared import NAME, Declared, list_declared, read_manifest
 from wump_provider_npm.manifests.findings import Dependency, Findings
@@ -88,27 +88,32 @@ def _list_required_by_none(installed: list[_Installed]) -> list[str]:
 
 def _make(name: str, package: _Package, statement: Declared | None, line: int | None) -> Dependency:
     written = package.version if isinstance(package.version, str) else ""
+    resolved = package.resolved if isinstance(package.resolved, str) else ""
     real_name, version = name, written
+    source: DependencySource = "registry"
     if written.startswith("npm:"):
         real_name, version = split_descriptor(written.removeprefix("npm:"))
-    resolved = package.resolved if isinstance(package.resolved, str) else ""
-    source = find_source(resolved or version, real_name, version) if ":" not in version else find_source(version)
-    if source == "git" and not version[:1].isdigit():
-        version = find_commit(version) or version
-    elif source == "path":
-        version = ""
+    elif ":" in written:
+        source = find_source(written)
+        if source == "git":
+            version = find_commit(written) or written
+        elif source == "path":
+            version = ""
+    elif "/-/" not in resolved:
+        source = find_source(resolved, name, written)
     field = statement.field if statement else ""
     return Dependency(
-        name=real_name,
-        requirement=find_requirement(name, statement.written)[0] if statement and field else None,
-        resolved_version=version or None,
-        scope=_find_scope(package, field),
-        optional=package.optional,
-        direct=statement is not None,
-        alias=name if name != real_name else None,
-        source=source,
-        field="dependencies",
-        line=line,
+        real_name,
+        find_requirement(name, statement.written)[0] if statement and field else None,
+        version or None,
+        _find_scope(package, field),
+        package.optional,
+        statement is not None,
+        name if name != real_name else None,
+        source,
+        (),
+        "dependencies",
+        line,
     )
 
 

@@ -38,8 +38,9 @@ _NO_KEY = object()
 class YamlMap(dict[str, Any]):
     """A mapping that knows the line, from 1, of each of its keys."""
 
+    __slots__ = ("lines",)
+
     def __init__(self) -> None:
-        super().__init__()
         self.lines: dict[str, int] = {}
 
 

@@ -7,7 +7,7 @@ null, whatever a text may hold in strings and comments.
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 _TOML_NAME = re.compile(r"""^[ \t]*name[ \t]*=[ \t]*["']([^"'\n]*)["']""", re.MULTILINE)
@@ -15,10 +15,12 @@ _JSON_OPENING = re.compile(r'":[ \t]*\{')
 _JSON_KEY = re.compile(r'[ \t]*("[^"\\\n]*(?:\\.[^"\\\n]*)*"):')
 
 
-def find_table_lines(text: str, key: str, tables: Sequence[Any]) -> list[int | None]:
+def find_table_lines(text: str, key: str, tables: object) -> list[int | None]:
     """The line of the name of every table of a TOML array of tables, such as `[[package]]`."""
     header = re.compile(rf"^[ \t]*\[\[[ \t]*{key}[ \t]*\]\]", re.MULTILINE)
     starts = [match.end() for match in header.finditer(text)]
+    if not isinstance(tables, list):
+        return []
     if len(starts) != len(tables):
         return [None] * len(tables)
     lines: list[int | None] = []

@@ -38,7 +38,7 @@ def parse_pdm_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> 
         needs.setdefault(canonicalize_name(package["name"]), []).extend(_requires(package))
     required = {name for own, names in needs.items() for name in names if name != own}
     scopes = beside.scopes(needs)
-    lines = find_table_lines(text, "package", document.get("package") or ())
+    lines = find_table_lines(text, "package", document.get("package"))
     seen: set[tuple[str, str | None]] = set()
     for number, package in packages:
         name, version = canonicalize_name(package["name"]), text_of(package.get("version"))

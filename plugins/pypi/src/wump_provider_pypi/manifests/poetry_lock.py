@@ -38,7 +38,7 @@ def parse_poetry_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) 
     required = {name for names in needs.values() for name in names}
     scopes = beside.scopes(needs)
     extras = _extras(document)
-    lines = find_table_lines(text, "package", document.get("package") or ())
+    lines = find_table_lines(text, "package", document.get("package"))
     for number, package in packages:
         if findings.stop(field="package"):
             break

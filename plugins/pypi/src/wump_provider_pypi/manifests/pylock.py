@@ -35,7 +35,7 @@ def parse_pylock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> Ma
     packages = packages_of(findings, document.get("packages"), "packages")
     required = {name for _, package in packages for name in _requires(package)}
     always = _default_groups(document)
-    lines = find_table_lines(text, "packages", document.get("packages") or ())
+    lines = find_table_lines(text, "packages", document.get("packages"))
     for number, package in packages:
         if findings.stop(field="packages"):
             break

@@ -4,6 +4,7 @@ Source: pip's manual (requirements file format, constraints files).
 """
 
 import posixpath
+import re
 from collections.abc import Mapping, Set
 
 from packaging.utils import canonicalize_name
@@ -22,11 +23,14 @@ from wump_provider_pypi.requirements import (
     PLAIN,
     Place,
     Reading,
+    is_marker,
     make_dependency,
     parse_requirement,
 )
 
 FORMAT = "requirements.txt"
+
+_PLAIN_LINE = re.compile(rf"[ \t]*{PLAIN.pattern}[ \t]*(?:[ \t]#.*)?", re.ASCII)
 
 
 def parse_requirements_txt(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
@@ -105,10 +109,12 @@ class Reader:
                 findings.add(reading.dependency)
 
     def _read_line(self, number: int, raw: str, place: Place) -> Reading | None:
-        plain = PLAIN.fullmatch(raw) if len(raw) <= MAX_PLAIN_LENGTH else None
-        if plain and not plain["marker"] and (plain["requirement"] or not is_location(raw)):
-            version = self._version_of(plain["name"], plain["requirement"])
-            return make_dependency(plain["name"], place, requirement=plain["requirement"], resolved_version=version)
+        plain = _PLAIN_LINE.fullmatch(raw) if len(raw) <= MAX_PLAIN_LENGTH else None
+        if plain:
+            name, requirement, marker = plain.groups()
+            if requirement and (not marker or is_marker(marker)):
+                version = self._version_of(name, requirement) if self._pins or self._compiled else None
+                return make_dependency(name, place, requirement=requirement, resolved_version=version, marker=marker)
         line = parse_line(number, raw)
         if line is None or line.kind == "option":
             return None

@@ -45,7 +45,7 @@ def parse_uv_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> M
     roots, asked = _ask(document, projects)
     needs = _edges(packages)
     scopes = reach(roots, needs)
-    lines = find_table_lines(text, key, document.get(key) or ())
+    lines = find_table_lines(text, key, document.get(key))
     required = {node.partition("[")[0] for nodes in needs.values() for node in nodes}
     for number, package in packages:
         if findings.stop(field=key):
@@ -141,6 +141,7 @@ def _ask(document: dict[str, Any], projects: list[dict[str, Any]]) -> tuple[dict
     manifest = document.get("manifest")
     if isinstance(manifest, dict):  # of a script, which is no package
         _add_asked(asked, manifest.get("requirements"), None)
+        _add_requirements(asked, manifest.get("requirements"))
         roots.setdefault("runtime", []).extend(_nodes(manifest.get("requirements")))
     for package in projects:
         _add_asked(asked, package.get("dependencies"), None)

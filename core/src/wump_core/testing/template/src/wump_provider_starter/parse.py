@@ -4,7 +4,6 @@ from typing import Any
 
 from wump_core import (
     DependencyRecord,
-    InvalidResponse,
     PackageRecord,
     Purl,
     RepositoryClaim,
@@ -18,10 +17,10 @@ def parse_package(purl: Purl, document: Any) -> PackageRecord:
     """Read the answer about one package.
 
     Raises:
-        InvalidResponse: It is none.
+        ValueError: It is none. wump makes an `InvalidResponse` of it.
     """
     if not isinstance(document, dict) or document.get("name") != purl.name:
-        raise InvalidResponse(f"the answer is not about {purl}")
+        raise ValueError(f"the answer is not about {purl}")
     dependencies = document.get("dependencies")
     if not isinstance(dependencies, list):
         return PackageRecord(purl=str(purl), dependencies_unknown="the API does not tell them")

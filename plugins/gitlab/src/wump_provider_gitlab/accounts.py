@@ -1,0 +1,41 @@
+"""Groups and people."""
+
+from urllib.parse import quote
+
+import httpx
+from wump_core import Context, NotFound, OrganizationRecord
+
+from wump_provider_gitlab.parse import parse_group, parse_list, parse_user
+from wump_provider_gitlab.settings import GitLabSettings
+
+
+async def fetch_organization(context: Context, host: str, login: str) -> OrganizationRecord:
+    """Fetch a group by its path, else the person of that name.
+
+    Raises:
+        NotFound: There is neither, or none that may be seen.
+    """
+    response = await context.http.get(
+        f"{context.settings.base_url}/groups/{quote(login, safe='')}",
+        params={"with_projects": "false"},
+        extensions={"wump_resource": "group"},
+    )
+    if response.status_code == httpx.codes.NOT_FOUND and "/" not in login:
+        return await _fetch_user(context, host, login)
+    response.raise_for_status()
+    return parse_group(response.json(), host)
+
+
+async def _fetch_user(context: Context, host: str, login: str) -> OrganizationRecord:
+    response = await context.http.get(f"{context.settings.base_url}/users", params={"username": login})
+    response.raise_for_status()
+    users = [user for user in parse_list(response.json()) if str(user.get("username")).lower() == login.lower()]
+    if not users:
+        raise NotFound(f"there is neither a group nor a person {login}")
+    user = users[0]
+    # Only with a token GitLab says more of a person than the name.
+    if isinstance(context.settings, GitLabSettings) and context.settings.token and isinstance(user.get("id"), int):
+        response = await context.http.get(f"{context.settings.base_url}/users/{user['id']}")
+        response.raise_for_status()
+        user = response.json()
+    return parse_user(user, host)

@@ -1,0 +1,164 @@
+"""What GitLab answers becomes records. Pure: values in, values out.
+
+Source: GitLab's REST API documentation: projects, groups, users, repositories. An answer without a token, and any in
+a list with `simple`, lacks many keys: what is absent is unknown. Where a key is there, null and "" say "none".
+
+A ValueError is what wump calls an invalid response; in a list it costs only its item.
+"""
+
+from typing import Any, Literal
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+from wump_core import OrganizationRecord, RepositoryRecord, TreeEntry
+
+_OWNER_KINDS: dict[object, Literal["organization", "user"]] = {"group": "organization", "user": "user"}
+# Internal projects are seen by whoever has an account.
+_VISIBILITIES: dict[object, Literal["public", "private"]] = {
+    "public": "public",
+    "internal": "private",
+    "private": "private",
+}
+_SYMLINK_MODE = "120000"
+
+
+def parse_object(document: Any, key: str) -> dict[str, Any]:
+    """The answer, if it is an object with this key.
+
+    Raises:
+        ValueError: It is none; the text names the key.
+    """
+    if not isinstance(document, dict) or not document.get(key):
+        raise ValueError(f"the answer is no object with `{key}`")
+    return document
+
+
+def parse_list(document: Any) -> list[Any]:
+    """The answer, if it is a list of objects.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(document, list) or not all(isinstance(item, dict) for item in document):
+        raise ValueError("the answer is no list of objects")
+    return document
+
+
+def parse_project(document: Any, host: str, languages: Any = None) -> RepositoryRecord:
+    """Read a project, and the shares of its languages, where they were asked for.
+
+    There is no time of the last push: `last_activity_at` counts issues, too.
+
+    Raises:
+        ValueError: It is no project, or a value is of the wrong type.
+    """
+    project = parse_object(document, "path_with_namespace")
+    namespace = _object(project.get("namespace"))
+    owner_kind = _OWNER_KINDS.get(namespace.get("kind"), "unknown")
+    # A person's namespace has an id of its own, which is not the person's.
+    owner_id = namespace.get("id") if owner_kind == "organization" else _object(project.get("owner")).get("id")
+    is_full = "visibility" in project
+    parent = project.get("forked_from_project")
+    return RepositoryRecord(
+        host=host,
+        path=project["path_with_namespace"],
+        host_id=_identifier(project.get("id")),
+        owner=namespace.get("full_path") or project["path_with_namespace"].rpartition("/")[0] or None,
+        owner_id=_identifier(owner_id),
+        owner_kind=owner_kind,
+        visibility=_VISIBILITIES.get(project.get("visibility")),
+        description=_text(project.get("description"), 2_000),
+        language=_most_used(languages),
+        licence=_licence(project.get("license")),
+        topics=project.get("topics", project.get("tag_list")),
+        stars=project.get("star_count"),
+        forks=project.get("forks_count"),
+        fork=parent is not None if parent is not None or is_full else None,
+        parent=_object(parent).get("path_with_namespace"),
+        archived=_flag(project, "archived"),
+        mirror=_flag(project, "mirror"),
+        empty=_flag(project, "empty_repo"),
+        default_branch=project.get("default_branch"),
+        created_at=project.get("created_at"),
+    )
+
+
+def parse_group(document: Any, host: str) -> OrganizationRecord:
+    """Read a group. GitLab has no website, location or sponsorship of one.
+
+    Raises:
+        ValueError: It is no group, or a value is of the wrong type.
+    """
+    group = parse_object(document, "full_path")
+    return OrganizationRecord(
+        host=host,
+        login=group["full_path"],
+        host_id=_identifier(group.get("id")),
+        kind="organization",
+        name=_text(group.get("name"), 255),
+        description=_text(group.get("description"), 2_000),
+        created_at=group.get("created_at"),
+    )
+
+
+def parse_user(document: Any, host: str) -> OrganizationRecord:
+    """Read a person; what is only told with a token is null without one, and mail addresses are not read.
+
+    Raises:
+        ValueError: It is no person, or a value is of the wrong type.
+    """
+    user = parse_object(document, "username")
+    website = _text(user.get("website_url"), 2_000)
+    return OrganizationRecord(
+        host=host,
+        login=user["username"],
+        host_id=_identifier(user.get("id")),
+        kind="user",
+        name=_text(user.get("name"), 255),
+        description=_text(user.get("bio"), 2_000),
+        website=website if website and website.startswith(("https://", "http://")) and " " not in website else None,
+        location=_text(user.get("location"), 255),
+        followers=user.get("followers"),
+        created_at=user.get("created_at"),
+    )
+
+
+def parse_entry(item: dict[str, Any]) -> TreeEntry | None:
+    """Read one entry of a tree; null for a directory.
+
+    Raises:
+        ValueError, KeyError: It is none.
+    """
+    if item["type"] == "tree":
+        return None
+    kind = "submodule" if item["type"] == "commit" else "symlink" if item.get("mode") == _SYMLINK_MODE else "file"
+    return TreeEntry(path=item["path"], blob=item["id"], kind=kind)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _identifier(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _text(value: Any, limit: int) -> str | None:
+    return value.strip()[:limit] or None if isinstance(value, str) else None
+
+
+def _flag(document: dict[str, Any], key: str) -> bool | None:
+    """GitLab's null is "no"; an absent key is not told."""
+    return bool(document[key]) if key in document else None
+
+
+def _licence(value: Any) -> str | None:
+    """GitLab's keys are SPDX identifiers in small letters, or `other`."""
+    try:
+        return canonicalize_license_expression(str(_object(value).get("key") or ""))
+    except InvalidLicenseExpression:
+        return None
+
+
+def _most_used(languages: Any) -> str | None:
+    shares = {name: share for name, share in _object(languages).items() if isinstance(share, int | float)}
+    return max(shares, key=lambda name: shares[name]) if shares else None
