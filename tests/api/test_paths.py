@@ -5,8 +5,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wump_api.paths import PLAIN, rewrite_package_path
 
 V1 = "/api/v1/packages/"
+RESERVED = ("dependents", "dependencies", "repositories", "evidence")
 
 
 class Connection(http.client.HTTPConnection):
@@ -57,6 +61,15 @@ def test_a_package_however_it_is_written(server: tuple[str, int], path: str, pur
     for tail in ("dependents", "dependents/repositories", "dependencies"):
         status, document, _ = ask(server, f"{V1}{path.rstrip('/')}/{tail}?limit=1")
         assert (status, document["meta"]["package"]) == (200, purl)
+
+
+_SEGMENTS = st.sampled_from(["npm", "pypi", "core", "@scope", "%40a", "a%2Fb", "", ".", "-", "x_~.9", *RESERVED])
+
+
+@given(st.lists(_SEGMENTS, min_size=1, max_size=5).map("/".join))
+def test_a_path_that_is_left_as_it_is_would_be_rewritten_to_itself(path: str) -> None:
+    if PLAIN.fullmatch(V1 + path):
+        assert rewrite_package_path(V1 + path) == V1 + path
 
 
 @pytest.mark.parametrize(

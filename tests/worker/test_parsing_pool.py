@@ -69,6 +69,10 @@ def parse_manifest(path, content, siblings):
         socket.create_connection(("127.0.0.1", 9), timeout=1)
     if what == "write":
         pathlib.Path(path).write_text("x" * 10)
+    if what == "remove":
+        os.remove(path)
+    if what == "long":
+        return record(needs=[str(number) for number in range(1_000)])
     if what == "secrets":
         return record(needs=sorted(name for name in os.environ if name.startswith("WUMP_")))
     if what == "modules":
@@ -142,6 +146,8 @@ def test_a_record_comes_back_as_it_was_made(pool: ParserPool) -> None:
         ("shell", ProviderFailed, "may not do this: os.system"),
         ("connect", ProviderFailed, "may not do this: socket"),
         ("write", ProviderFailed, "OSError"),
+        ("remove", ProviderFailed, "may not do this: os.remove"),
+        ("long", InvalidManifest, "says more than 200 bytes"),
     ],
 )
 def test_what_goes_wrong_has_a_reason_and_the_next_file_is_read(
@@ -149,6 +155,8 @@ def test_what_goes_wrong_has_a_reason_and_the_next_file_is_read(
 ) -> None:
     monkeypatch.setattr(pools, "FILE_SECONDS", 0.5 if "longer" in message else 60)
     monkeypatch.setattr(pools, "PATIENCE", 100 if "processor" in message else 2)
+    if what == "long":
+        monkeypatch.setattr(pools, "MAX_ANSWER_BYTES", 200)
     with pytest.raises(error, match=message):
         read(pool, what, path=str(tmp_path / "written"))
     assert read(pool, "good") == ()

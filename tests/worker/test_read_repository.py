@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -170,6 +171,26 @@ async def test_only_what_changed_is_fetched_again_and_what_vanished_is_gone(
     assert "requirements.txt" in host.fetched
     assert "package.json" not in host.fetched
     assert "web/package.json" not in {row["path"] for row in await ledger.rows(STATED)}
+
+
+async def test_funding_files_are_read_on_the_way_and_stay_while_they_are_there(
+    resources: Resources, engine: AsyncEngine, ledger: Ledger, host: Host
+) -> None:
+    channel = {"guid": "x", "type": "payment-provider", "address": "https://pay.example/acme"}
+    files = {
+        ".github/FUNDING.yml": b"github: [acme]\ncustom: https://fund.example/acme\n",
+        "examples/FUNDING.yml": b"github: stranger\n",
+        "funding.json": json.dumps({"version": "v1.0.0", "funding": {"channels": [channel]}}).encode(),
+    }
+    wanted = ["https://github.com/sponsors/acme", "https://fund.example/acme", "https://pay.example/acme"]
+    for _ in range(2):
+        host.push(files)
+        await read(resources, engine, ledger)
+        (repository,) = await ledger.rows("SELECT funding FROM repositories")
+        assert [link["url"] for link in repository["funding"]] == wanted
+    host.push({"README.md": b""})
+    await read(resources, engine, ledger)
+    assert (await ledger.rows("SELECT funding FROM repositories"))[0]["funding"] == []
 
 
 async def test_a_file_that_cannot_be_read_keeps_what_it_said_and_says_why(

@@ -100,8 +100,7 @@ def make_app(core: CoreSettings, settings: ApiSettings) -> FastAPI:
         app.state.database_urls["the database for reading"] = core.read_database_url
     install_problem_handlers(app)
     # In front, and not included as the others are: FastAPI looks for an included route twice.
-    for router in (dependents.router, packages.one):
-        app.router.routes += router.routes
+    app.router.routes[:0] = [*dependents.router.routes, *packages.one.routes]
     for router in (packages.router, executions.router, providers.router):
         app.include_router(router, prefix="/api/v1")
     app.include_router(health.router)

@@ -5,6 +5,7 @@ Names hold `/`, `@` and `:`; clients write them raw or percent-encoded. Before r
 always wins over the short form without one; reserved last segments win over raw names; `%2F` is always exact.
 """
 
+import re
 from urllib.parse import quote, unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,6 +20,10 @@ _RESERVED: tuple[tuple[str, ...], ...] = (
     ("dependents",),
     ("dependencies",),
 )
+PLAIN = re.compile(
+    rf"{PREFIX}(?:{'|'.join(ECOSYSTEMS)})/[A-Za-z0-9._~-]+(?:/dependents(?:/repositories|/evidence)?|/dependencies)?"
+)
+"""Paths that are as they would be rewritten, which are most."""
 
 
 class PackagePaths:
@@ -30,7 +35,8 @@ class PackagePaths:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             raw = scope.get("raw_path") or quote(scope["path"]).encode()
-            scope = dict(scope, path=rewrite_package_path(raw.decode("ascii", "replace").partition("?")[0]))
+            path = raw.decode("ascii", "replace").partition("?")[0]
+            scope = scope if PLAIN.fullmatch(path) else dict(scope, path=rewrite_package_path(path))
         await self._app(scope, receive, send)
 
 

@@ -19,10 +19,12 @@ from pydantic import FailFast, TypeAdapter, ValidationError
 from wump_core.errors import InvalidManifest
 from wump_core.records import (
     MAX_DIAGNOSTICS,
+    MAX_FUNDING_LINKS,
     MAX_MANIFEST_DEPENDENCIES,
     MAX_NEEDS,
     DependencyRecord,
     Diagnostic,
+    FundingLink,
     ManifestRecord,
     Project,
 )
@@ -115,6 +117,7 @@ def make_manifest(
     kind: Literal["manifest", "lockfile"],
     project: Project | None = None,
     dependencies: Sequence[Mapping[str, Any]] = (),
+    funding: Iterable[FundingLink] = (),
     needs: Iterable[str] = (),
     diagnostics: Iterable[Diagnostic] = (),
 ) -> ManifestRecord:
@@ -142,6 +145,7 @@ def make_manifest(
         status="partial" if found else "ok",
         project=project,
         dependencies=tuple(records),
+        funding=tuple(islice(funding, MAX_FUNDING_LINKS)),
         needs=tuple(wanted[:MAX_NEEDS]),
         diagnostics=tuple(found),
     )

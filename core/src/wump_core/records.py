@@ -24,6 +24,7 @@ MAX_DEPENDENCIES = 20_000
 MAX_MANIFEST_DEPENDENCIES = 200_000
 MAX_DIAGNOSTICS = 500
 MAX_NEEDS = 100
+MAX_FUNDING_LINKS = 100
 MAX_TREE_ENTRIES = 200_000
 MAX_PAGE_ITEMS = 10_000
 
@@ -127,7 +128,7 @@ class Project(Record):
 
 
 class ManifestRecord(Record):
-    """One file that states dependencies.
+    """One file that states dependencies, or where its project asks for money.
 
     `ok`: all of it was read. `partial`: entries were left out, see `diagnostics`. A file that can't be read
     at all is an `InvalidManifest` error instead.
@@ -140,6 +141,9 @@ class ManifestRecord(Record):
     status: Literal["ok", "partial"]
     project: Project | None = None
     dependencies: tuple[DependencyRecord, ...] = Field(max_length=MAX_MANIFEST_DEPENDENCIES)
+    funding: tuple[FundingLink, ...] = Field(
+        default=(), max_length=MAX_FUNDING_LINKS, description="Where the project asks for money, as the file says."
+    )
     needs: tuple[Text, ...] = Field(
         default=(),
         max_length=MAX_NEEDS,

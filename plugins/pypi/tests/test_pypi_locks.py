@@ -136,6 +136,7 @@ def test_poetry_lock_beside_its_manifest() -> None:
         ("tester", None, "8", "test", True, ("docs", "test"), 49),
         ("helper", None, "0.9", "test", False, (), 58),
     ]
+    assert_lines(record, POETRY.format(**SILENT))
     assert (record.status, record.diagnostics, record.project and record.project.name) == ("ok", (), "own")
     by_name = {dependency.name: dependency for dependency in record.dependencies}
     assert (by_name["forked"].source, by_name["forked"].purl) == ("git", None)
@@ -299,11 +300,12 @@ def test_uv_lock_tells_all_by_itself() -> None:
         ("forked", "https://github.com/me/forked?rev=main#0123", "1", "runtime", True, (), 24),
         ("gamma", None, "3", "runtime", False, (), 29),
         ("member", "packages/member", "0.1", "runtime", True, (), 34),
-        ("speedup", "~=2.0", "2.3", "optional", True, ("fast",), 66),
-        ("tester", None, "8", "development", True, ("docs", "test"), 71),
-        ("writer", ">4", "5", "development", True, ("docs",), 76),
-        ("late", "https://files.example/late-1.tar.gz", "1", "development", False, (), 82),
+        ("speedup", "~=2.0", "2.3", "optional", True, ("fast",), 68),
+        ("tester", None, "8", "development", True, ("docs", "test"), 73),
+        ("writer", ">4", "5", "development", True, ("docs",), 78),
+        ("late", "https://files.example/late-1.tar.gz", "1", "development", False, (), 84),
     ]
+    assert_lines(record, UV)
     assert (record.status, record.needs) == ("ok", ())
     assert record.project is not None
     assert (record.project.name, record.project.version) == ("own", "9")
@@ -459,6 +461,7 @@ def test_pipfile_lock_alone_and_beside_its_manifest() -> None:
         ("writer", "==4", True),
     ]
     assert (beside.status, beside.needs) == ("ok", ("Pipfile",))
+    assert_lines(beside, text)
 
 
 def test_a_text_that_does_not_stand_one_key_to_a_line_has_no_lines() -> None:

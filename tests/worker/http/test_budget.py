@@ -231,6 +231,17 @@ async def test_a_refusal_without_any_header_is_waited_out_longer_each_time(
             assert 30 < await refusal(client, url) < 65
 
 
+async def test_a_refusal_with_a_reset_alone_is_waited_out(open_way: Ways, upstream: HostileUpstream) -> None:
+    url = upstream.answer("/", status=429, X_RateLimit_Reset=_epoch(500))
+    async with open_way() as way, way.make_client() as client:
+        assert 440 < await refusal(client, url) < 510
+        assert 440 < await refusal(client, url) < 510
+        upstream.answer("/", b"{}")
+        response = await client.get(url, extensions={"wump_resource": "search"})
+        assert response.status_code == 200, "another resource has room"
+    assert len(upstream.arrivals) == 2
+
+
 async def test_a_refusal_for_want_of_permission_is_no_limit(open_way: Ways, upstream: HostileUpstream) -> None:
     body = b'{"message":"Resource not accessible by personal access token"}'
     url = upstream.answer("/", body, 403, X_RateLimit_Remaining="4000", X_RateLimit_Reset=_epoch(600))

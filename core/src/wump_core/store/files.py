@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wump_core.errors import InvalidPurl
 from wump_core.noise import Mark
 from wump_core.purl import make_purl
-from wump_core.records import DependencyRecord, ManifestRecord, RepositoryRecord
+from wump_core.records import DependencyRecord, FundingLink, ManifestRecord, RepositoryRecord
 from wump_core.store.accounts import Account, add_accounts
 from wump_core.store.dependencies import Pair, list_pairs_of_organizations, list_pairs_of_repository
 from wump_core.store.dependents import Answer
@@ -130,6 +130,7 @@ async def save_repository(
     before = await list_pairs_of_repository(connection, repository_id)
     owner = await _save_host_facts(connection, repository_id, account_id, facts)
     changed = await _save_files(connection, repository_id, facts, names)
+    await connection.execute(_SAVE_FUNDING, {"id": repository_id, "funding": _dump_funding(facts.record.funding)})
     judged = await judge_claims(connection, repository_id)
     changed |= await _list_stated_by(connection, repository_id, judged)
 
@@ -168,7 +169,6 @@ async def _save_host_facts(
 ) -> int | None:
     """Returns the organization that owns it now."""
     record = facts.record
-    funding = None if record.funding is None else json.dumps([link.model_dump() for link in record.funding])
     values: dict[str, str | int | bool | datetime | None] = {
         "id": repository_id,
         "account_id": account_id,
@@ -180,7 +180,6 @@ async def _save_host_facts(
         "fork": record.fork,
         "archived": record.archived,
         "template": record.template,
-        "funding": funding,
         "pushed_at": record.pushed_at,
         "revision": facts.revision,
         "files_incomplete": facts.incomplete,
@@ -231,7 +230,8 @@ async def _save_files(
 
 
 _FILE_COLUMNS = (
-    *("path", "provider", "kind", "mark", "parse_key", "reads", "url", "revision", "project", "diagnostics", "error"),
+    *("path", "provider", "kind", "mark", "parse_key", "reads", "url", "revision", "project"),
+    *("diagnostics", "funding", "error"),
 )
 
 
@@ -249,8 +249,13 @@ def _file_row(file: FileFacts, revision: str | None) -> tuple[Any, ...]:
         revision,
         _project_purl(record) if record else None,
         dump_diagnostics(record.diagnostics if record else ()),
+        _dump_funding(record.funding) if record and record.funding else None,
         file.error,
     )
+
+
+def _dump_funding(links: Iterable[FundingLink] | None) -> str:
+    return json.dumps([link.model_dump() for link in links or ()])
 
 
 def _project_purl(record: ManifestRecord) -> str | None:
@@ -305,10 +310,21 @@ _SAVE_REPOSITORY = text(
     "UPDATE repositories SET account_id = CAST(:account_id AS bigint), host_id = :host_id,"
     " current_path = :current_path, description = :description, default_branch = :default_branch,"
     " stars = CAST(:stars AS bigint), fork = CAST(:fork AS boolean), archived = CAST(:archived AS boolean),"
-    " template = CAST(:template AS boolean), funding = CAST(:funding AS jsonb),"
+    " template = CAST(:template AS boolean),"
     " pushed_at = CAST(:pushed_at AS timestamptz), revision = :revision, files_incomplete = :files_incomplete,"
     " missing = NULL, fetched_at = now(), files_at = now() WHERE id = :id"
     " RETURNING (SELECT organization_id FROM accounts WHERE id = account_id)"
+)
+# What the host tells, then what the files say that count, each link once.
+_SAVE_FUNDING = text(
+    "UPDATE repositories SET funding = (SELECT coalesce(jsonb_agg(link ORDER BY rank, path, position), '[]') FROM"
+    " (SELECT DISTINCT ON (link->>'url') link, rank, path, position FROM"
+    "   (SELECT link, 0 AS rank, '' AS path, position"
+    "      FROM jsonb_array_elements(CAST(:funding AS jsonb)) WITH ORDINALITY AS told(link, position)"
+    "    UNION ALL SELECT link, 1, so.path, position FROM sources so"
+    "      CROSS JOIN jsonb_array_elements(so.funding) WITH ORDINALITY AS told(link, position)"
+    "      WHERE so.repository_id = :id AND so.package_id IS NULL AND so.gone_at IS NULL AND so.mark IS NULL) links"
+    "   ORDER BY link->>'url', rank, path, position) distinct_links) WHERE id = :id"
 )
 _MOVE_PACKAGES = text(
     "UPDATE packages SET organization_id = CAST(:organization_id AS bigint) WHERE id = ANY(CAST(:ids AS bigint[]))"
@@ -333,8 +349,9 @@ _LIST_STATED_BY_SOURCES = text(
 # What a file that could not be read said before still stands, and so does where it stood.
 _SAVE_FILES = text(
     "INSERT INTO sources AS so (kind, provider, repository_id, repository_verified, path, mark, parse_key, reads, url,"
-    " revision, project, diagnostics, error) SELECT kind, provider, :id, true, path, mark, parse_key,"
-    " string_to_array(nullif(reads, ''), E'\\n'), url, revision, project, CAST(diagnostics AS jsonb), error"
+    " revision, project, diagnostics, funding, error) SELECT kind, provider, :id, true, path, mark, parse_key,"
+    " string_to_array(nullif(reads, ''), E'\\n'), url, revision, project, CAST(diagnostics AS jsonb),"
+    " CAST(funding AS jsonb), error"
     " FROM unnest("
     + ", ".join(f"CAST(:{name} AS {'uuid' if name == 'parse_key' else 'text'}[])" for name in _FILE_COLUMNS)
     + f") AS given({', '.join(_FILE_COLUMNS)}) ORDER BY path, provider"
@@ -345,6 +362,7 @@ _SAVE_FILES = text(
     " revision = CASE WHEN excluded.error IS NULL THEN excluded.revision ELSE so.revision END,"
     " project = CASE WHEN excluded.error IS NULL THEN excluded.project ELSE so.project END,"
     " diagnostics = CASE WHEN excluded.error IS NULL THEN excluded.diagnostics ELSE so.diagnostics END,"
+    " funding = CASE WHEN excluded.error IS NULL THEN excluded.funding ELSE so.funding END,"
     " checked_at = now(), gone_at = NULL"
     " RETURNING new.id, new.path, new.provider, old.id IS NOT NULL AS known"
 )

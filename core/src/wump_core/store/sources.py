@@ -59,6 +59,7 @@ sources = Table(
     Column("parse_key", Uuid, comment="Hash of all that reading a file depends on; null: it must be read."),
     Column("reads", ARRAY(Text), comment="Files beside it that were read with a file."),
     Column("error", Text, comment="Why a file could not be read; its statements are those of the time before."),
+    Column("funding", JSONB, comment="Where a file asks for money."),
     time_column("gone_at", comment="When a file was missing first."),
     Column("diagnostics", JSONB, nullable=False, server_default=text("'[]'")),
     time_column("checked_at", nullable=False, default_now=True),

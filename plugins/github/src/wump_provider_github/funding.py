@@ -3,16 +3,19 @@
 Source: GitHub's documentation, "Displaying a sponsor button in your repository".
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from collections.abc import Mapping as MappingOf
 from typing import Any
 from urllib.parse import quote
 
-from wump_core import Diagnostic, FundingLink, InvalidManifest, decode_text
+from wump_core import Diagnostic, FundingLink, InvalidManifest, ManifestRecord, decode_text, make_manifest
 
 from wump_provider_github.documents import Mapping, Node, Scalar, Sequence, load_document
 from wump_provider_github.texts import read_address, read_items, read_mapping, read_text
 
+Files = MappingOf[str, bytes]
 MAX_BYTES = 100_000
 MAX_LINKS = 100
 _MAX_DIAGNOSTICS = 100
@@ -61,6 +64,59 @@ def parse_funding_file(content: bytes) -> tuple[tuple[FundingLink, ...], tuple[D
     if len(links) > MAX_LINKS:
         diagnostics.insert(0, Diagnostic(message=f"only the first {MAX_LINKS} links were kept"))
     return tuple(links.values())[:MAX_LINKS], tuple(diagnostics[:_MAX_DIAGNOSTICS])
+
+
+def parse_funding_manifest(path: str, content: bytes, siblings: Files) -> ManifestRecord:
+    """Read a FUNDING.yml as a file of its repository.
+
+    Raises:
+        InvalidManifest: It is no mapping in YAML.
+    """
+    del siblings
+    _load(content)
+    links, diagnostics = parse_funding_file(content)
+    return make_manifest(
+        path, format="FUNDING.yml", ecosystem="github", kind="manifest", funding=links, diagnostics=diagnostics
+    )
+
+
+def parse_funding_json(path: str, content: bytes, siblings: Files) -> ManifestRecord:
+    """Read a funding.json: the channels with a web address. Bank accounts and the like are no links.
+
+    Source: "funding.json, the FLOSS/fund manifest", version 1.
+
+    Raises:
+        InvalidManifest: It is no JSON object, or has no `funding` object.
+    """
+    del siblings
+    try:
+        root = json.loads(decode_text(content))
+    except (ValueError, RecursionError):
+        raise InvalidManifest("must be JSON") from None
+    stated = read_mapping(root).get("funding")
+    if not isinstance(stated, dict):
+        raise InvalidManifest("must be an object with an object `funding`: this is no funding.json of FLOSS/fund")
+    links: dict[str, FundingLink] = {}
+    diagnostics: list[Diagnostic] = []
+    for position, raw in enumerate(read_items(stated.get("channels"))):
+        channel = read_mapping(raw)
+        address = channel.get("address")
+        url = (
+            read_address(address) if isinstance(address, str) and address.startswith(("http://", "https://")) else None
+        )
+        kind = read_text(channel.get("type"), 255)
+        if url is not None:
+            links.setdefault(url, FundingLink(url=url, type=kind))
+        elif not isinstance(raw, dict):
+            diagnostics.append(Diagnostic(field=f"funding.channels.{position}", message="not an object"))
+    return make_manifest(
+        path,
+        format="funding.json",
+        ecosystem="github",
+        kind="manifest",
+        funding=links.values(),
+        diagnostics=diagnostics[:_MAX_DIAGNOSTICS],
+    )
 
 
 def _load(content: bytes) -> Mapping:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from wump_core import Format, ManifestRecord, list_globs, parse_with
 
-from wump_provider_github import submodules, workflows
+from wump_provider_github import funding, submodules, workflows
 
 FORMATS = (
     Format(
@@ -31,6 +31,22 @@ FORMATS = (
         max_bytes=500_000,
         yields="Submodules by name and address, kept as git and never counted.",
         parse=submodules.parse_gitmodules,
+    ),
+    Format(
+        name="FUNDING.yml",
+        globs=("FUNDING.yml", "FUNDING.yaml"),
+        kind="manifest",
+        max_bytes=funding.MAX_BYTES,
+        yields="Where the project asks for money; no dependencies.",
+        parse=funding.parse_funding_manifest,
+    ),
+    Format(
+        name="funding.json",
+        globs=("funding.json",),
+        kind="manifest",
+        max_bytes=funding.MAX_BYTES,
+        yields="The channels of a FLOSS/fund manifest that have a web address, and its page; no dependencies.",
+        parse=funding.parse_funding_json,
     ),
 )
 """In the order in which they are tried."""

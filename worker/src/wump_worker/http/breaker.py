@@ -6,6 +6,7 @@ worker tries, and only its success closes it. Each failed try doubles the time, 
 """
 
 import asyncio
+from datetime import UTC, datetime
 
 import httpx
 from wump_core.errors import Unavailable
@@ -24,7 +25,7 @@ local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local state = redis.call('HMGET', KEYS[1], 'open_until', 'probe_until', 'reason')
 if not state[1] then return {'closed', '0', ''} end
 local until_ = math.max(tonumber(state[1]), tonumber(state[2] or '0'))
-if until_ > now then return {'open', tostring(until_ - now), state[3] or ''} end
+if until_ > now then return {'open', tostring(until_), state[3] or ''} end
 redis.call('HSET', KEYS[1], 'probe_until', tostring(now + tonumber(ARGV[1])))
 return {'probe', '0', ''}
 """
@@ -75,11 +76,13 @@ class BreakerTransport(httpx.AsyncBaseTransport):
             Unavailable: It is open; the text says why and for how long.
         """
         answer = await self._shared.run(_ASK, [self._key], [self._probe_seconds])
-        state, seconds, reason = (part.decode("utf-8", "replace") for part in answer or (b"closed", b"0", b""))
+        state, until, reason = (part.decode("utf-8", "replace") for part in answer or (b"closed", b"0", b""))
         if state == "open":
             count_call(self._provider, call_of(request), "breaker_open")
+            moment = datetime.fromtimestamp(float(until), UTC)
             raise Unavailable(
-                f"{self._provider} is left alone for {float(seconds):.0f} s, since it failed again and again: {reason}"
+                f"{self._provider} is left alone until {moment:%Y-%m-%d %H:%M:%S} UTC,"
+                f" since it failed again and again: {reason}"
             )
         outcome, reason = "unknown", ""
         try:

@@ -6,15 +6,8 @@ to addresses that may be asked.
 """
 
 import asyncio
-import functools
-import os
-import ssl
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
-from urllib.request import getproxies, proxy_bypass
 
-import certifi
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 from wump_core.errors import InvalidResponse
@@ -29,9 +22,10 @@ from wump_worker.http.breaker import BreakerTransport
 from wump_worker.http.budget import BudgetTransport
 from wump_worker.http.calls import begin_call
 from wump_worker.http.credentials import RotatingTransport, SigningTransport, list_tokens
-from wump_worker.http.guard import GuardedBackend, GuardedTransport, origin_of
+from wump_worker.http.guard import GuardedTransport, origin_of
 from wump_worker.http.limiter import Limiter
 from wump_worker.http.measure import MeasuredTransport
+from wump_worker.http.network import open_network
 from wump_worker.http.retries import RetryingTransport
 from wump_worker.http.revalidation import RevalidatingTransport
 from wump_worker.http.shared import SharedState
@@ -39,8 +33,6 @@ from wump_worker.http.status import get_breaker, get_limits
 from wump_worker.settings import WorkerSettings
 
 MAX_REDIRECTS = 5
-# Where people behind an inspecting proxy tell their tools about its certificate.
-_CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 _DEADLINE = "wump_deadline"
 
 
@@ -87,7 +79,7 @@ class Upstream:
         self._limits = limits = settings.limits or (info.limits if info else None) or RateLimits()
         limiter = Limiter(provider, limits, shared, lease_seconds=worker.total_timeout_seconds + 5)
 
-        layers: httpx.AsyncBaseTransport = _open_network(provider, base_url, frozenset(named))
+        layers: httpx.AsyncBaseTransport = open_network(provider, base_url, frozenset(named))
         layers = BoundedTransport(layers, provider, worker.max_body_bytes)
         layers = SigningTransport(layers, tokens, info.credential if info else "bearer")
         layers = MeasuredTransport(layers, provider)
@@ -196,41 +188,6 @@ def make_client(
     return upstream.make_client(on_demand=True, is_last=True)
 
 
-def _open_network(provider: str, base_url: httpx.URL, named: frozenset[str]) -> httpx.AsyncHTTPTransport:
-    proxy = _proxy_for(base_url)
-    transport = httpx.AsyncHTTPTransport(
-        verify=_tls_context(_ca_files()),
-        trust_env=False,
-        proxy=proxy,
-        limits=httpx.Limits(max_connections=100, max_keepalive_connections=10),
-    )
-    if proxy is None:
-        # httpx has no argument for httpcore's backend. Behind a proxy, names are the proxy's to resolve.
-        pool: Any = transport._pool
-        pool._network_backend = GuardedBackend(pool._network_backend, provider, named)
-    return transport
-
-
 def _host_url(host: str) -> httpx.URL:
     """Of a host as the settings have it: HTTPS unless it names another scheme."""
     return httpx.URL(host if "://" in host else f"https://{host}")
-
-
-def _ca_files() -> tuple[str, ...]:
-    """Where certificates are that the system may not have: certifi's, and those of the user."""
-    own = (os.environ.get(name) for name in _CA_VARIABLES)
-    return (certifi.where(), *(path for path in own if path and Path(path).is_file()))
-
-
-@functools.cache
-def _tls_context(ca_files: tuple[str, ...]) -> ssl.SSLContext:
-    """One for all providers: reading the certificates takes a tenth of a second."""
-    context = ssl.create_default_context()
-    for path in ca_files:
-        context.load_verify_locations(path)
-    return context
-
-
-def _proxy_for(url: httpx.URL) -> str | None:
-    """The proxy that the user's environment names for this address."""
-    return None if proxy_bypass(url.host) else getproxies().get(url.scheme)

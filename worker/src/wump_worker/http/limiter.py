@@ -165,11 +165,12 @@ class Limiter:
     async def settle(self, call: Call, ticket: Ticket, report: Report, *, was_sent: bool, is_limited: bool) -> float:
         """Give back a ticket and note what the answer said. Returns the seconds for which nothing may be sent."""
         hold = report.retry_after or 0.0
-        if is_limited and report.is_spent and report.reset_in is not None:
+        is_spent = is_limited and report.is_spent
+        if is_spent:
             # The resource is spent, not the credential: only this resource waits.
-            report = Report(report.limit, 0, max(report.reset_in, hold), resource=report.resource)
+            report = Report(report.limit, 0, max(report.reset_in or 0.0, hold), resource=report.resource)
             hold = 0.0
-        is_strike = is_limited and not hold and not report.is_spent
+        is_strike = is_limited and not hold and not is_spent
         if report.remaining is not None and report.reset_in is not None:
             self._left[call.credential, report.resource or call.resource] = (
                 report.remaining,
@@ -186,7 +187,7 @@ class Limiter:
             ],
         )
         strike = float(answer[0]) if answer else float(FIRST_STRIKE_SECONDS) if is_strike else hold
-        return max(strike, (report.reset_in or 0.0) + 2.0 if is_limited and report.is_spent else 0.0)
+        return max(strike, (report.reset_in or 0.0) + 2.0 if is_spent else 0.0)
 
     def count_left(self, credential: str, resource: str) -> int | None:
         """What is left of a credential's budget as far as this process was told; null if it was not."""
@@ -251,5 +252,5 @@ class _LocalBudgets:
             sent[ticket] = now
         if hold:
             self._held[call.credential, ""] = now + hold
-        if report.is_spent and report.reset_in is not None:
+        if report.remaining == 0 and report.reset_in is not None:
             self._held[call.credential, report.resource or call.resource] = now + report.reset_in + 1

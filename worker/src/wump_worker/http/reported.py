@@ -21,10 +21,10 @@ _RESET = (
     *("x-ratelimit-reset-after", "ratelimit-resettime"),
 )
 # Of a refusal that is no question of permission.
-_MARKS = re.compile(rb"rate[ -_]?limit|abuse detection|too many requests", re.IGNORECASE)
+_MARKS = re.compile(rb"rate[ _-]?limit|abuse detection|too many requests", re.IGNORECASE)
 # GraphQL refuses with 200. Within a JSON string the quotes would be escaped, so no text can imitate this.
 _IN_BAND = re.compile(rb'"(?:type|code)"\s*:\s*"(?:RATE_LIMIT(?:ED)?|graphql_rate_limit)"')
-_SCANNED_BYTES = 65_536
+_SCANNED_BYTES = {403: 8_192, 200: 1_048_576}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Report:
 
     @property
     def is_spent(self) -> bool:
-        """Whether it says that nothing is left until its reset."""
-        return self.remaining == 0 and self.reset_in is not None
+        """Whether a refusal with this means that nothing is left until the reset, rather than too great a haste."""
+        return self.remaining in (0, None) and self.reset_in is not None
 
 
 def parse_report(headers: httpx.Headers) -> Report:
@@ -72,10 +72,10 @@ def is_limited(request: httpx.Request, response: httpx.Response, report: Report)
             report.remaining == 0
             or report.retry_after is not None
             or "gh-limited-by" in response.headers
-            or _MARKS.search(response.content[:_SCANNED_BYTES]) is not None
+            or _MARKS.search(response.content[: _SCANNED_BYTES[403]]) is not None
         )
     if response.status_code == 200 and request.method == "POST":
-        return _IN_BAND.search(response.content[:_SCANNED_BYTES]) is not None
+        return _IN_BAND.search(response.content[: _SCANNED_BYTES[200]]) is not None
     return False
 
 

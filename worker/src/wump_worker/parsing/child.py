@@ -36,7 +36,8 @@ LARGE_BYTES = 120_000_000
 
 _FORBIDDEN = frozenset(
     "os.exec os.fork os.forkpty os.posix_spawn os.spawn os.startfile os.system subprocess.Popen pty.spawn"
-    " socket.connect socket.getaddrinfo socket.gethostbyname socket.sendto socket.bind".split()
+    " socket.connect socket.getaddrinfo socket.gethostbyname socket.sendto socket.bind"
+    " os.remove os.rename os.rmdir os.mkdir os.link os.symlink os.truncate os.chmod os.chown".split()
 )
 
 
@@ -73,6 +74,7 @@ def _get_ready(provider: str) -> None:
 
 def _confine() -> None:
     """Forbid what no parser needs: programs, connections, files to write, core dumps, and Ctrl-C of the parent."""
+    sys.dont_write_bytecode = True
     sys.addaudithook(_refuse)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGPROF, signal.SIGALRM):

@@ -14,12 +14,11 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from pydantic import ValidationError
 from wump_core.errors import InvalidManifest, ProviderFailed
-from wump_core.manifests import NoManifest
+from wump_core.manifests import NoManifest, make_printable
 from wump_core.records import ManifestRecord
 
-from wump_worker.parsing.protocol import MAX_ANSWER_BYTES, Kind, Request, dump_request, receive, send
+from wump_worker.parsing.protocol import MAX_ANSWER_BYTES, Kind, Request, TooLong, dump_request, receive, send
 
 START_SECONDS = 30.0
 """To start Python and import a plugin."""
@@ -55,7 +54,8 @@ class ParserPool:
         self.close()
 
     def parse(self, provider: str, path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
-        """Let a child call a provider's `parse_manifest`. Blocks until it has answered, or a child is free.
+        """Let a child call a provider's `parse_manifest`. It blocks until a child is free and has answered: a
+        coroutine calls it by `asyncio.to_thread`.
 
         Raises:
             InvalidManifest: The plugin refuses the file, or reading it took too long, needed too much memory or
@@ -97,21 +97,15 @@ class _Child:
     """One process. Whoever asks it must end it when that raises."""
 
     def __init__(self) -> None:
-        self._socket, theirs = socket.socketpair()
-        with theirs:
-            # -P: a module that lies in the current folder, which may be a stranger's, is not imported.
-            command = [sys.executable, "-P", "-m", "wump_worker.parsing.child", str(theirs.fileno())]
-            self._process = subprocess.Popen(  # noqa: S603
-                command,
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=_environment(),
-                cwd="/",
-            )
         self._ready: set[str] = set()
         self.bytes_read = 0
+        self._socket, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._process = _start(theirs.fileno())
+        except OSError as error:
+            self._socket.close()
+            raise ProviderFailed(f"a process that reads manifests could not be started: {error.strerror}") from None
         try:
             receive(self._socket, seconds=START_SECONDS)
         except (OSError, EOFError):
@@ -132,6 +126,8 @@ class _Child:
             return receive(self._socket, seconds=clock, most=MAX_ANSWER_BYTES)
         except TimeoutError:
             raise InvalidManifest(f"took longer than {clock:.0f} seconds to be read") from None
+        except TooLong:
+            raise InvalidManifest(f"says more than {MAX_ANSWER_BYTES:,} bytes") from None
         except (OSError, EOFError):
             raise InvalidManifest(self._why_it_ended(request)) from None
 
@@ -164,6 +160,15 @@ class _Child:
         self._process.wait()
 
 
+def _start(descriptor: int) -> subprocess.Popen[bytes]:
+    # -P: a module that lies in the current folder, which may be a stranger's, is not imported.
+    command = [sys.executable, "-P", "-m", "wump_worker.parsing.child", str(descriptor)]
+    nothing = subprocess.DEVNULL
+    return subprocess.Popen(  # noqa: S603
+        command, pass_fds=[descriptor], stdin=nothing, stdout=nothing, stderr=nothing, env=_environment(), cwd="/"
+    )
+
+
 def _environment() -> dict[str, str]:
     """Without secrets: only what Python needs to start."""
     return {
@@ -172,13 +177,13 @@ def _environment() -> dict[str, str]:
 
 
 def _read_answer(provider: str, answer: bytes) -> ManifestRecord:
-    kind, content = Kind(answer[:1]), answer[1:]
-    if kind is Kind.record:
-        try:
+    try:
+        kind, content = Kind(answer[:1]), answer[1:]
+        if kind is Kind.record:
             return ManifestRecord.model_validate_json(content)
-        except ValidationError as error:
-            raise ProviderFailed(f"{provider} made an invalid record: {error.error_count()} mistakes") from None
-    message = content.decode("utf-8", "replace")
+    except ValueError as error:  # pydantic's ValidationError is one, and shows nothing of the input
+        raise ProviderFailed(make_printable(f"{provider} made an invalid record: {error}", 500)) from None
+    message = make_printable(content.decode("utf-8", "replace"), 1_000)
     if kind is Kind.no_manifest:
         raise NoManifest(message)
     if kind is Kind.invalid:

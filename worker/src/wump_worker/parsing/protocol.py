@@ -27,6 +27,10 @@ class Kind(Enum):
     failed = b"f"
 
 
+class TooLong(Exception):
+    """A message that is longer than it may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A file to read; what it may take of processor time, by the clock, and of memory beyond an idle child's."""
@@ -70,12 +74,13 @@ def receive(source: socket.socket, *, seconds: float | None = None, most: int | 
 
     Raises:
         TimeoutError: It is not there in time.
-        EOFError: The other side is gone, or its message is too long.
+        EOFError: The other side is gone.
+        TooLong: Its message is longer than `most`.
     """
     deadline = None if seconds is None else time.monotonic() + seconds
     (length,) = _LENGTH.unpack(_receive_bytes(source, _LENGTH.size, deadline))
     if most is not None and length > most:
-        raise EOFError("too long")
+        raise TooLong
     return _receive_bytes(source, length, deadline)
 
 
