@@ -259,13 +259,28 @@ def test_a_manifest_sees_what_it_names(run: Run, monkeypatch: pytest.MonkeyPatch
     assert read(run("top.tree", "--format", "json"))["top.tree"]["dependencies"] == []
 
 
-def test_a_file_elsewhere_is_a_tree_of_its_own(run: Run) -> None:
+def test_a_file_elsewhere_is_told_as_it_was_given(run: Run, tmp_path: Path) -> None:
     write("../elsewhere/x.tree", "beside.txt\n../work/secret.txt\n")
     write("../elsewhere/beside.txt")
     write("secret.txt")
-    (document,) = json.loads(run("../elsewhere/x.tree", "--format", "json").stdout)
-    assert document["path"] == "x.tree"
-    assert [item["name"] for item in document["dependencies"]] == ["beside.txt"]
+    given = ["../elsewhere/x.tree", str(tmp_path / "elsewhere" / "x.tree")]
+    documents = json.loads(run(*given, "--format", "json").stdout)
+    assert [document["path"] for document in documents] == given
+    assert [[item["name"] for item in document["dependencies"]] for document in documents] == [["beside.txt"]] * 2
+
+
+def test_the_tree_of_a_file_is_large_enough(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    workflow = "on: push\njobs:\n  a:\n    steps:\n      - uses: acme/build@v1\n"
+    write("../other/.github/workflows/ci.yml", workflow)
+    write("../cloned/.git/HEAD")
+    write("../cloned/a/b/x.tree", "c.txt\n")
+    write("../cloned/c.txt")
+    files = read(run("../other/.github/workflows/ci.yml", "../cloned/a/b/x.tree", "--format", "json"))
+    assert files["../other/.github/workflows/ci.yml"]["dependencies"][0]["purl"] == "pkg:githubactions/acme/build"
+    assert files["../cloned/a/b/x.tree"]["dependencies"][0]["name"] == "c.txt"
+    assert read(run("../other/.github/workflows", "--format", "json"))["ci.yml"]["status"] == "ok"
+    monkeypatch.chdir("../other/.github/workflows")
+    assert read(run("ci.yml", "--format", "json"))["ci.yml"]["status"] == "ok"
 
 
 def test_a_name_that_is_no_text_is_told(run: Run) -> None:

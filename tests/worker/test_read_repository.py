@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from e2e.processes import environment_of, run_wump
 from local_registry import LocalRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 from worker.conftest import Ledger
@@ -228,3 +229,30 @@ async def test_a_missing_repository_is_noted_and_an_unknown_host_says_what_to_do
     assert repository["missing"]
     execution = await read(resources, engine, ledger, "https://git.example/acme/app")
     assert "no provider can fetch_tree for git.example" in execution["outcome"]["message"]
+
+
+async def test_with_a_token_the_repository_of_a_tracked_package_is_read_unasked(
+    settings: CoreSettings, registry: LocalRegistry, ledger: Ledger, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.push({"package.json": PACKAGE_JSON})
+    registry.add_npm("app", repository="github:acme/app", dependencies={"left": "1"})
+    monkeypatch.setenv("WUMP_PROVIDER_GITHUB_BASE_URL", f"{registry.address}/gh")
+    for token, planned in ((None, []), ("secret", [URL])):
+        if token:
+            monkeypatch.setenv("WUMP_PROVIDER_GITHUB_TOKEN", token)
+        async with open_resources(settings, WorkerSettings()) as opened:
+            await run_execution(opened, await ledger.plan("npm:app"))
+        rows = await ledger.rows("SELECT subject FROM job_executions WHERE job = 'read_repository'")
+        assert [row["subject"] for row in rows] == planned
+
+
+def test_a_run_is_put_into_the_ledger_by_hand(settings: CoreSettings) -> None:
+    environment = environment_of(settings)
+    done = run_wump("jobs", "run", "read_repository", "git@github.com:Acme/App.git", environment=environment)
+    assert (done.returncode, len(done.stdout.strip())) == (0, 36), done.stderr
+    for arguments, message in (
+        (("read_repository", "nowhere"), "names no repository: expected https://host/owner/name"),
+        (("dance", "npm:x"), "there is no job 'dance': expected refresh_package or read_repository"),
+    ):
+        refused = run_wump("jobs", "run", *arguments, environment=environment)
+        assert (refused.returncode, message in refused.stderr) == (2, True), refused.stderr

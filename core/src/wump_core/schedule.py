@@ -63,6 +63,12 @@ async def plan_repository(connection: AsyncConnection, url: str, *, queue: str =
     return await executions.add_execution(connection, READ_REPOSITORY, url, queue=queue)
 
 
+async def plan_repository_of_tracked(connection: AsyncConnection, purl: str, url: str) -> None:
+    """Make reading a package's repository due, in the low queue, if the package is tracked."""
+    if await packages.is_tracked(connection, purl):
+        await plan_repository(connection, url)
+
+
 async def claim_due(connection: AsyncConnection) -> list[DueExecution]:
     """Runs to send now; runs whose worker died are due again first."""
     await executions.release_lost_leases(connection, max_lost_leases=MAX_LOST_LEASES)

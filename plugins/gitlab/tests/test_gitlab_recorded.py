@@ -10,7 +10,10 @@ from wump_core import RepositoryRecord
 from wump_provider_gitlab import parse
 from wump_provider_gitlab.pages import next_parameters
 
-RECORDED = Path(__file__).parents[4] / "shared" / "payloads" / "gitlab"
+RECORDED = next(
+    (folder for parent in Path(__file__).parents if (folder := parent / "shared" / "payloads" / "gitlab").is_dir()),
+    Path("nowhere"),
+)
 
 
 def load(name: str) -> Any:

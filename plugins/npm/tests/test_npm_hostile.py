@@ -1,9 +1,10 @@
 """What nobody means well with: junk, mutations and bombs are read or refused, within bounds, and lines stay true.
 
-A longer run: `uv run pytest plugins/npm/tests/test_npm_hostile.py --hypothesis-profile=long`, or any other profile.
+A longer run: `WUMP_FUZZ_EXAMPLES=5000 uv run pytest plugins/npm/tests/test_npm_hostile.py`.
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from wump_core import InvalidManifest, ManifestRecord, make_purl
 from wump_provider_npm.manifests import FORMATS
 from wump_provider_npm.manifests.findings import find_purl
 
+EXAMPLES = int(os.environ.get("WUMP_FUZZ_EXAMPLES", "50"))
 NAMES = ["one", "@acme/two", "Three.js", "node_modules", "dependencies", "..", "é", ""]
 REFERENCES = st.sampled_from(
     [
@@ -114,14 +116,14 @@ def check_lines(record: ManifestRecord | None, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", [one.name for one in FORMATS])
-@settings(max_examples=50)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.binary(max_size=100) | st.text(max_size=60).map(str.encode))
 def test_junk(name, content):
     parse(name, content)
 
 
 @pytest.mark.parametrize("name", [one.name for one in FORMATS])
-@settings(max_examples=50)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(DOCUMENTS, DOCUMENTS)
 def test_values_where_others_are_expected(name, document, manifest):
     """JSON is YAML as well, so that every format gets to see every shape."""

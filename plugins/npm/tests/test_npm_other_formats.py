@@ -72,7 +72,7 @@ def test_bun_lock(read, rows):
         "32: local None None runtime transitive path",
         "34: native ^3 3.1.0 optional optional",
         "36: one ^1.0.0 1.2.3 runtime",
-        "38: part None None runtime transitive workspace",
+        "38: part None 1.0.0 runtime transitive workspace",
         "40: @acme/real(short) ^1 1.5.0 runtime",
         "42: tool 2 2.0.0 development",
         "44: two None 2.0.0 runtime transitive",
@@ -98,6 +98,9 @@ DENO = """{
     "fs": "node:fs",
   },
   "scopes": { "https://modules.example/": { "two": "jsr:/@acme/two@2/" } },
+  "compilerOptions": {
+    "types": ["npm:types@1", "./own.d.ts"], "jsxImportSource": "npm:preact@11"
+  },
 }
 """
 
@@ -113,6 +116,8 @@ def test_deno_json(read, rows):
         "11: preact 10 None runtime",
         "12: std https://modules.example/std@0.200.0/ None runtime url",
         "None: @acme/two(two) 2 None runtime url",
+        "None: types 1 None runtime",
+        "18: preact 11 None runtime",
     ]
     assert [(found.field, found.line) for found in record.diagnostics] == [("imports.bad", 13)]
 

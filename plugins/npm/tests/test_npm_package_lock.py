@@ -61,12 +61,12 @@ def test_version_3(read, rows):
     assert (record.format, record.kind, record.needs) == ("package-lock.json", "lockfile", ())
     assert (record.project.name, record.project.version) == ("@acme/app", "1.0.0")
     assert rows(record) == [
-        "23: @acme/part None None runtime transitive workspace",
+        "23: @acme/part None 2.0.0 runtime transitive workspace",
         "24: both ^1 1.0.0 runtime",
         "25: both-kinds None 1.0.0 development optional transitive",
         "26: fork someone/fork 0.1.0 runtime git",
         "30: host * 9.0.0 peer",
-        "31: local file:../local None runtime path",
+        "31: local file:../local 5.0.0 runtime path",
         "32: native 3 3.0.0 optional optional",
         "33: needed-by-host None 9.1.0 runtime transitive",
         "34: one ^1.0.0 1.2.3 runtime",

@@ -1,6 +1,6 @@
 """Laws of all parsers: junk is refused and nothing worse, and a line holds the name that it is told for.
 
-The number of examples keeps a run short; `EXAMPLES=5000 uv run pytest plugins/pypi/tests/test_pypi_fuzz.py` makes it long.
+A longer run: `EXAMPLES=5000 uv run pytest plugins/pypi/tests/test_pypi_fuzz.py`.
 """
 
 import json

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.markers import Marker
 from packaging.requirements import Requirement
+from wump_core import make_purl
 from wump_provider_pypi.markers import parse_marker
-from wump_provider_pypi.requirements import Place, parse_requirement
+from wump_provider_pypi.requirements import PLAIN, Place, is_marker, make_dependency, parse_requirement
 
 
 def read(text: str) -> tuple:
@@ -132,3 +133,63 @@ def test_reading_never_raises_and_never_loses_a_valid_requirement(text: str) -> 
         assert expected.name.endswith(("_", "-", "."))  # names that the naming rules forbid
     else:
         assert dependency.name == expected.name
+
+
+@given(st.from_regex(PLAIN, fullmatch=True, alphabet=st.characters(max_codepoint=126)))
+@settings(deadline=None, max_examples=300)
+def test_what_is_plain_is_what_packaging_reads(text: str) -> None:
+    plain = PLAIN.fullmatch(text)
+    assert plain is not None
+    if plain["marker"] and not is_marker(plain["marker"]):
+        return
+    expected = Requirement(text)
+    assert (expected.name, bool(expected.marker)) == (plain["name"], bool(plain["marker"]))
+    written = sorted(str(specifier) for specifier in Requirement(f"a {plain['requirement'] or ''}").specifier)
+    assert sorted(str(specifier) for specifier in expected.specifier) == written
+
+
+@given(st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,12}[A-Za-z0-9])?", fullmatch=True))
+def test_purls_are_those_of_the_core(name: str) -> None:
+    dependency, _ = make_dependency(name, Place())
+    assert dependency is not None
+    assert dependency.purl == str(make_purl("pypi", name))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["os_name", "extra", "python_version", "bad_name"]),
+            st.sampled_from(["==", "<", ">=", "!=", "in", "~="]),
+            st.sampled_from(["'a'", '"3.8"', "''", "'b", "c"]),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    st.sampled_from([" and ", " or ", " and(", " "]),
+)
+def test_a_marker_is_valid_where_packaging_says_so(comparisons: list, joint: str) -> None:
+    text = joint.join(" ".join(parts) for parts in comparisons)
+    try:
+        Marker(text)
+    except ValueError:
+        assert not is_marker(text)
+    else:
+        assert is_marker(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["some words here", "a=1", "a>>1", "a=>1", "in=vali===d{}", "a==", "a 1.0", "==1.0", "-foo==1", "pkg_==1"]
+)
+def test_a_line_of_a_repository_that_is_no_requirement_is_left_out(text: str) -> None:
+    dependency, problem = parse_requirement(text, Place())
+    assert (dependency, bool(problem)) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "requirement"),
+    [("a==dev", "==dev"), ("a>=1.0.*", ">=1.0.*"), ("a # why", None), ("a>1 # why", ">1"), ("a ^1.2", "^1.2")],
+)
+def test_a_requirement_that_only_some_tools_take_is_kept_and_told(text: str, requirement: str | None) -> None:
+    dependency, problem = parse_requirement(text, Place())
+    assert dependency is not None
+    assert (dependency.requirement, bool(problem)) == (requirement, True)

@@ -13,11 +13,15 @@ import pytest
 from hostile_upstream import HostileUpstream, send
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 from valkey import Valkey
 from worker.http.conftest import Ways
 from wump_core.errors import RateLimited
 from wump_core.limits import Limit, RateLimits
+from wump_worker.http.calls import Call
+from wump_worker.http.limiter import Limiter, Ticket, Wait
 from wump_worker.http.reported import parse_report
+from wump_worker.http.shared import SharedState
 
 WORKERS = 4
 
@@ -308,3 +312,17 @@ async def test_what_was_never_sent_costs_nothing(open_way: Ways, upstream: Hosti
                 await client.post("http://127.0.0.1:1/")
     async with open_way(limits=limits(2, 60)) as way, way.make_client() as client:
         assert await ask_often(client, url, 3) == 2
+
+
+async def test_a_worker_that_dies_holds_up_the_others_no_longer_than_its_lease(valkey_url: str) -> None:
+    call = Call(resource="core", deadline=0.0, on_demand=True, repeatable=True, wants_credential=False)
+    shared = SharedState(SecretStr(valkey_url))
+    limiter = Limiter("some", RateLimits(concurrency=1), shared, lease_seconds=0.5)
+    assert isinstance(await limiter.take(call), Ticket)  # and never settled
+    assert isinstance(await limiter.take(call), Wait)
+    async with asyncio.timeout(30):
+        wait = await limiter.take(call)
+        while isinstance(wait, Wait):
+            await asyncio.sleep(wait.seconds)
+            wait = await limiter.take(call)
+    await shared.aclose()

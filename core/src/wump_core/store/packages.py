@@ -81,6 +81,12 @@ async def track_package(connection: AsyncConnection, purl: Purl) -> int:
     return package_id
 
 
+async def is_tracked(connection: AsyncConnection, purl: str) -> bool:
+    """Whether somebody asked for this package itself."""
+    rows = await connection.execute(text("SELECT tracked FROM packages WHERE purl = :purl"), {"purl": purl})
+    return bool(rows.scalar_one_or_none())
+
+
 async def save_missing_package(connection: AsyncConnection, package_id: int, reason: str) -> None:
     """Note that the registry has no such package (any more). What is known of it stays, dated."""
     await connection.execute(

@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 import structlog
-from pydantic_core import PydanticUndefined
 
 from wump_core.calls import PAGED_HOOKS, call_hook, dump_result, parse_arguments, parse_file
 from wump_core.errors import ConfigurationError, ProviderError
@@ -94,7 +93,7 @@ def load_provider(name: str, given: Mapping[str, Any]) -> Provider:
         info = _load(name).info
     fields = info.settings_class.model_fields
     settings = {key: CANARY for key, value in fields.items() if holds_secrets(value.annotation)}
-    if fields["base_url"].default in (None, PydanticUndefined):
+    if fields["base_url"].get_default() is None:
         settings["base_url"] = PLACEHOLDER
     settings |= dict(given)
     with _environment(prefix, {f"{prefix}{key.upper()}": _variable(value) for key, value in settings.items()}):

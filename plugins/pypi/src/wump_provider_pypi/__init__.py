@@ -36,7 +36,7 @@ async def fetch_changes(context: Context, cursor: str | None) -> Page[str]:
 
 @hookimpl
 def parse_manifest(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
-    """Read a pyproject.toml or a requirements file."""
+    """Read one file of dependencies, by its name."""
     return manifests.parse_manifest(path, content, siblings)
 
 

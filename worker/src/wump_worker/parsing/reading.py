@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from wump_core.records import ManifestRecord
 
 from wump_worker.parsing.pool import ParserPool
 from wump_worker.parsing.report import Document, describe_manifest, describe_refusal
-from wump_worker.parsing.tree import LocalTree, find_tree
+from wump_worker.parsing.tree import LocalTree, find_root
 
 MAX_FILES = 100_000
 MAX_ROUNDS = 8
@@ -26,10 +26,17 @@ _AHEAD = 4
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file and the providers that read files of its name; `named` if it was given itself."""
+    """A file and the providers that read files of its name.
+
+    Attributes:
+        path: In its tree, which is what parsers see.
+        shown: What the report calls it: as it was given, or its path in the folder that was given.
+        named: Whether it was given itself.
+    """
 
     tree: LocalTree
     path: str
+    shown: str
     providers: Sequence[str]
     named: bool
 
@@ -38,17 +45,33 @@ def list_candidates(given: Sequence[Path], providers: Sequence[Provider]) -> lis
     """The files to read, in order; and a refusal for each folder that can't be walked."""
     trees: dict[Path, LocalTree] = {}
     found: list[Candidate | Document] = []
+
+    def list_able(path: str) -> list[str]:
+        return [provider.name for provider in providers if fits(provider.info.manifests, path)]
+
     for path in given:
-        tree, name = find_tree(path, lambda root: trees.setdefault(root.resolve(), LocalTree(root)))
-        for file in tree.paths if name is None else [name]:
-            able = [provider.name for provider in providers if fits(provider.info.manifests, file)]
-            if able or name is not None:
-                found.append(Candidate(tree, file, able, named=name is not None))
-        if name is None:
-            found += [describe_refusal(folder, reason) for folder, reason in tree.unreadable]
+        if path.is_dir():
+            found += _list_folder(path, list_able)
+        else:
+            root, file = find_root(path, lambda name: bool(list_able(name)))
+            tree = trees.setdefault(root, LocalTree(root))
+            found.append(Candidate(tree, file, path.as_posix(), list_able(file), named=True))
     if (more := len(found) - MAX_FILES) > 0:
         found[MAX_FILES:] = [describe_refusal(".", f"{more:,} more files: at most {MAX_FILES:,} are read at once")]
     return found
+
+
+def _list_folder(folder: Path, list_able: Callable[[str], list[str]]) -> Iterator[Candidate | Document]:
+    tree = LocalTree(folder)
+    # Of `.github/workflows` the files are manifests only together with the names of the folders.
+    for root in (tree.root, *tree.root.parents[:2]):
+        within = tree if root == tree.root else LocalTree(root)
+        before = tree.root.relative_to(root)
+        files = [(file, path, able) for file in tree.paths if (able := list_able(path := (before / file).as_posix()))]
+        if files:
+            yield from (Candidate(within, path, file, able, named=False) for file, path, able in files)
+            break
+    yield from (describe_refusal(path, reason) for path, reason in tree.unreadable)
 
 
 def read_all(candidates: Sequence[Candidate | Document]) -> Iterator[Document]:
@@ -79,10 +102,10 @@ def _read(pool: ParserPool, candidate: Candidate | Document) -> Document | None:
             except NoManifest as error:
                 refusal = str(error)
             else:
-                return describe_manifest(candidate.path, record)
+                return describe_manifest(candidate.shown, record)
     except (InvalidManifest, ProviderError) as error:
-        return describe_refusal(candidate.path, str(error))
-    return describe_refusal(candidate.path, refusal) if candidate.named else None
+        return describe_refusal(candidate.shown, str(error))
+    return describe_refusal(candidate.shown, refusal) if candidate.named else None
 
 
 def _parse(pool: ParserPool, provider: str, candidate: Candidate, content: bytes) -> ManifestRecord:

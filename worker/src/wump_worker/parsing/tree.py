@@ -119,14 +119,16 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def find_tree(given: Path, trees: Callable[[Path], LocalTree]) -> tuple[LocalTree, str | None]:
-    """The tree of a path that was given, and the path in it; null for all of the tree.
+def find_root(given: Path, is_wanted: Callable[[str], bool]) -> tuple[Path, str]:
+    """The folder that is the tree of a file that was given, and the file's path in it.
 
-    A file's tree is the current folder, where it lies in that, else the folder that it lies in.
+    That is the working tree of git that it lies in; else the current folder, if it lies in that; else its own folder,
+    or the lowest one above it from where its path is that of a manifest, such as `.github/workflows/ci.yml`.
     """
-    if given.is_dir():
-        return trees(given), None
-    here = Path.cwd()
-    folder = given.parent.resolve()
-    root = here if folder.is_relative_to(here) else folder
-    return trees(root), (folder / given.name).relative_to(root).as_posix()
+    folder, here = given.parent.resolve(), Path.cwd()
+    file = folder / given.name
+    found = next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), None)
+    root = found or (here if folder.is_relative_to(here) else folder)
+    above = (parent for parent in (root, *root.parents[:3]) if is_wanted(file.relative_to(parent).as_posix()))
+    root = next(above, root)
+    return root, file.relative_to(root).as_posix()

@@ -31,8 +31,12 @@ def parse_bun_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> 
     text = read_jsonc(content)
     findings = Findings()
     lock = decode_json(text)
-    packages = _read_packages(lock, text, findings)
     workspaces = _map(lock.get("workspaces"))
+    packages = _read_packages(lock, text, findings)
+    for package in packages.values():
+        if package.folder is not None:
+            version = _map(workspaces.get(package.folder)).get("version")
+            package.version = version if isinstance(version, str) else None
     statements = _list_statements(lock, workspaces, packages)
     findings.add(merge(_list_dependencies(packages, statements)))
     root = _map(workspaces.get(""))
@@ -43,12 +47,13 @@ def parse_bun_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> 
 class _Package:
     """One entry: who it is, and what it needs."""
 
-    __slots__ = ("line", "name", "needs", "peers", "source", "version", "wants")
+    __slots__ = ("folder", "line", "name", "needs", "peers", "source", "version", "wants")
 
     def __init__(self, values: list[Any], line: int | None) -> None:
         self.name, reference = split_descriptor(values[0])
         self.line = line
         self.source: DependencySource = find_source(reference) if ":" in reference or "/" in reference else "registry"
+        self.folder = reference.removeprefix("workspace:") if self.source == "workspace" else None
         commit = find_commit(reference) if self.source == "git" else None
         self.version = reference if self.source == "registry" else commit
         about = next((value for value in values[1:] if isinstance(value, dict)), {})

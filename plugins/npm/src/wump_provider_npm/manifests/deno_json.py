@@ -2,8 +2,9 @@
 
 Source: Deno's manual, Configuration and Dependency management; the import maps standard. `imports` and `scopes` map
 names to specifiers: `npm:` are packages of npm, `jsr:` of JSR, and web addresses are kept with their address as
-requirement. Names for files of the project itself are no dependencies. Deno knows no scopes: all are runtime. Several
-names for parts of one package, such as `react` and `react/jsx-runtime`, are one dependency.
+requirement. Names for files of the project itself are no dependencies. Types, the JSX runtime and plugins of the
+linter are named by specifiers elsewhere. Deno knows no scopes: all are runtime. Several names for parts of one package,
+such as `react` and `react/jsx-runtime`, are one dependency.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from wump_provider_npm.manifests.findings import Dependency, Findings, parse_pro
 from wump_provider_npm.manifests.json_text import decode_json, read_jsonc
 
 _MAPS = ("imports", "scopes")
+_PLACES = (("compilerOptions", "types"), ("compilerOptions", "jsxImportSource"), ("lint", "plugins"))
 
 
 def parse_deno_json(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
@@ -27,11 +29,11 @@ def parse_deno_json(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
     """
     text = read_jsonc(content)
     manifest = decode_json(text)
-    lines = find_lines(text.decode(), _MAPS)
+    lines = find_lines(text.decode(), (*_MAPS, *(outer for outer, _ in _PLACES)))
     findings = Findings()
     project = parse_project(manifest.get("name"), manifest.get("version"), findings, lines)
     kept: dict[tuple[str, str | None], Dependency] = {}
-    for found in _list_imports(manifest, lines, findings):
+    for found in (*_list_imports(manifest, lines, findings), *_list_others(manifest, lines)):
         kept.setdefault((found.name, found.requirement), found)
     findings.add(kept.values())
     if "importMap" in manifest:
@@ -62,6 +64,18 @@ def _list_imports(
                 yield from _read_import(key, written, field[:255], line)
             elif written is not None:
                 findings.note(f"{field}.{key}"[:255], "must be a text", line)
+
+
+def _list_others(manifest: Mapping[str, Any], lines: Mapping[tuple[str, ...], int]) -> Iterator[Dependency]:
+    for outer, inner in _PLACES:
+        holder = manifest.get(outer)
+        values = holder.get(inner) if isinstance(holder, dict) else None
+        for written in values if isinstance(values, list) else [values]:
+            if isinstance(written, str) and (specifier := parse_specifier(written)):
+                # Elements of a list have no lines of their own: only a value beside its key stands on its line.
+                line = lines.get((outer, inner)) if written is values else None
+                source, name, requirement = specifier
+                yield Dependency(name, requirement, source=source, field=f"{outer}.{inner}", line=line)
 
 
 def _read_import(key: str, written: str, field: str, line: int | None) -> Iterator[Dependency]:

@@ -17,7 +17,7 @@ _PLAIN_NAME = re.compile(r"(?:@[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCI
 _MAX_PLAIN_NAME = 214
 _AT_ONCE = 1_000
 _STRENGTH: tuple[Scope, ...] = ("runtime", "peer", "build", "optional", "development", "test", "unknown")
-MAX_DEPENDENCIES = 80_000
+MAX_DEPENDENCIES = 70_000
 """More than the largest lockfiles fix; a record would hold more, and take longer than a file may."""
 
 MAX_NEEDS = 100

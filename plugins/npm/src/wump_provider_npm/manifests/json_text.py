@@ -7,7 +7,7 @@ import msgspec
 from wump_core import InvalidManifest, decode_text
 
 MAX_COLLECTIONS = 300_000
-MAX_COMMAS = 1_500_000
+MAX_COMMAS = 1_000_000
 MAX_ESCAPES = 300_000
 MAX_QUOTES = 1_000_000
 MAX_DECODED_COLLECTIONS = 150_000

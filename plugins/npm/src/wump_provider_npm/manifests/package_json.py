@@ -25,14 +25,17 @@ def parse_package_json(path: str, content: bytes, siblings: Mapping[str, bytes])
     tree told from one on the registry; what these need is named in `needs`.
 
     Raises:
-        InvalidManifest: It is no JSON object in UTF-8, or nested too deeply.
+        InvalidManifest: It is no JSON object in UTF-8, nested too deeply, or a lockfile.
     """
     text = decode_text(content)
     manifest = load_strict(text)
+    if "lockfileVersion" in manifest:
+        raise InvalidManifest("a lockfile under a manifest's name")
     lines = find_lines(text, _LOCATED_FIELDS)
     findings = Findings()
     project = parse_project(manifest.get("name"), manifest.get("version"), findings, lines)
-    records = parse_dependencies(manifest, project.name, findings.diagnostics, lines)
+    # Its own name is as good as any other here: a repository may use an older release of itself.
+    records = parse_dependencies(manifest, None, findings.diagnostics, lines)
     records, catalog_needs = fill_in_catalogs(path, manifest, records, siblings, findings)
     records, member_needs = mark_members(path, manifest, records, siblings)
     findings.keep(records)

@@ -12,13 +12,14 @@ dependencies. Version 1 is read in `package_lock_v1`.
 
 import posixpath
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
 from wump_core import InvalidManifest, ManifestRecord, Scope
 
 from wump_provider_npm.dependencies import SCOPE_BY_FIELD
-from wump_provider_npm.manifests.findings import Dependency, Findings, parse_project
+from wump_provider_npm.manifests.findings import MAX_DEPENDENCIES, Dependency, Findings, parse_project
 from wump_provider_npm.manifests.json_text import KeyFinder, decode_json, read_json
 from wump_provider_npm.manifests.locked import merge
 from wump_provider_npm.manifests.package_lock_v1 import read_tree
@@ -94,13 +95,15 @@ def _parse_lock(format_name: str, path: str, content: bytes, siblings: Mapping[s
 
 
 def _decode(text: bytes, findings: Findings) -> _Lock:
-    """All at once where every entry is as it should be, else one by one."""
+    """All at once where every entry is as it should be, else one by one, as many as are kept."""
     try:
         return decode_json(text, _Lock)
     except InvalidManifest:
         lock = decode_json(text, _UncheckedLock)
     packages = {}
-    for key, raw in (lock.packages or {}).items():
+    if len(lock.packages or ()) > MAX_DEPENDENCIES:
+        findings.note("packages", f"only the first {MAX_DEPENDENCIES:,} entries were read")
+    for key, raw in islice((lock.packages or {}).items(), MAX_DEPENDENCIES):
         try:
             packages[key] = decode_json(raw, _Package)
         except InvalidManifest:
@@ -169,7 +172,7 @@ def _list_installed(text: bytes, packages: Mapping[str, _Package], declared: _De
         yield Dependency(
             name,
             requirement,
-            package.version,
+            target.version if target else package.version,
             _find_scope(package, statement[0] if statement else ""),
             package.optional or package.devOptional,
             statement is not None,

@@ -7,7 +7,8 @@ and version themselves. `requirement` is what an importer, which is a package.js
 what only other packages need.
 
 Scope is what the flags `dev` and `optional` say; version 9 has dropped `dev`, and there it follows from what the
-importers reach. Links to workspaces are kept as such.
+importers reach. Links to workspaces are kept as such. Of several documents the last is the project's; the one before
+fixes the package manager itself.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,7 +45,7 @@ def parse_pnpm_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
         InvalidManifest: It is no such YAML.
     """
     findings = Findings()
-    for document in parse_yaml(content):
+    for document in parse_yaml(content)[-1:]:
         findings.add(merge(_Lock(document, findings).list_dependencies()))
     return findings.finish(path, "pnpm-lock.yaml", "lockfile")
 
@@ -124,8 +125,8 @@ class _Lock:
             plain = key if key in self._packages else key.partition("(")[0]
             package, line = _map(self._packages, plain), self._packages.lines.get(plain, self._snapshots.lines.get(key))
             name, version, found_source = _read_key(key, package)
-            if not name:
-                self._findings.note(key[:255], "names no package", line)
+            if not name or (version is None and found_source == "registry"):
+                self._findings.note(key[:255], "names no package in a version", line)
                 continue
             is_optional = "true" in (package.get("optional"), flags.get("optional"))
             scope = scopes.get(key, "runtime")

@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator, Mapping
 
 from packaging.utils import canonicalize_name
-from wump_core import ManifestRecord
+from wump_core import InvalidManifest, ManifestRecord
 
 from wump_provider_pypi.findings import Findings, make_project
 from wump_provider_pypi.manifests.requirements_lines import logical_lines, parse_line
 from wump_provider_pypi.requirements import Place, parse_requirement
 
 METADATA = "METADATA"
+MAX_HEADER_LINES = 100_000
 REQUIRES_TXT = "requires.txt"
 
 _HEADER = re.compile(r"(?P<key>[A-Za-z0-9-]+):[ \t]*(?P<value>.*)")
@@ -23,7 +24,11 @@ _SECTION = re.compile(r"\[(?P<extra>[^:\]]*)(?::(?P<marker>[^\]]*))?\]")
 
 
 def parse_core_metadata(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
-    """Read one METADATA or PKG-INFO. Old ones are in any encoding; what is read of them is ASCII."""
+    """Read one METADATA or PKG-INFO. Old ones are in any encoding; what is read of them is ASCII.
+
+    Raises:
+        InvalidManifest: Its headers have no end.
+    """
     findings = Findings()
     single: dict[str, str] = {}
     requirements: list[tuple[int, str]] = []
@@ -79,6 +84,8 @@ def _headers(text: str) -> Iterator[tuple[int, str, str]]:
         line = ended.rstrip("\n")
         if not line:
             break
+        if at > MAX_HEADER_LINES:
+            raise InvalidManifest(f"more than {MAX_HEADER_LINES:,} lines of headers")
         if line[0] in " \t":
             parts.append(line)
             continue

@@ -35,24 +35,26 @@ def _extract(text: str) -> str:
     A block ends at the last `# ///` of its comments; one without an end is none.
     """
     lines = [line.rstrip("\r") for line in text.split("\n")]
-    found = ""
-    for start in (number for number, line in enumerate(lines) if line == MARKER.decode()):
-        ends = [number for number in _comments_after(lines, start) if lines[number] == "# ///"]
-        if not ends:
+    found, at = "", 0
+    while at < len(lines):
+        if lines[at] != MARKER.decode():
+            at += 1
             continue
-        if found:
-            raise InvalidManifest("it holds more than one block `# /// script`")
-        block = (line.removeprefix("#").removeprefix(" ") for line in lines[start + 1 : ends[-1]])
-        found = "\n" * (start + 1) + "\n".join(block)
+        comments = _comments_after(lines, at)
+        end = next((number for number in reversed(comments) if lines[number] == "# ///"), None)
+        if end is not None:
+            if found:
+                raise InvalidManifest("it holds more than one block `# /// script`")
+            block = (line.removeprefix("#").removeprefix(" ") for line in lines[at + 1 : end])
+            found = "\n" * (at + 1) + "\n".join(block)
+        at = comments.stop
     if not found:
         raise InvalidManifest("it holds no block `# /// script` that ends with `# ///`")
     return found
 
 
-def _comments_after(lines: list[str], start: int) -> list[int]:
-    numbers = []
-    for number in range(start + 1, len(lines)):
-        if lines[number] != "#" and not lines[number].startswith("# "):
-            break
-        numbers.append(number)
-    return numbers
+def _comments_after(lines: list[str], start: int) -> range:
+    end = start + 1
+    while end < len(lines) and (lines[end] == "#" or lines[end].startswith("# ")):
+        end += 1
+    return range(start + 1, end)

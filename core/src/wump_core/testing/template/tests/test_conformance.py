@@ -1,4 +1,4 @@
-"""The conformance kit: what wump expects of every provider."""
+"""The conformance kit: what is expected of every provider."""
 
 from pathlib import Path
 
