@@ -1,12 +1,13 @@
 """Pages of the answer: what they cost, and whether popularity, depth or a filter changes that."""
 
 import statistics
+from collections.abc import Iterator
 from itertools import product
 from time import monotonic
 
 import asyncpg
 from wump_core.store import answers
-from wump_core.store.answers import SORTS, page_statement
+from wump_core.store.answers import PAGES, page_statement
 from wump_core.store.dependents import SCOPE_COLUMNS
 
 from benchmarks.bench import PAGE_ROWS, Bench, count_buffers, fetch_ms
@@ -101,9 +102,9 @@ async def measure_depth(bench: Bench) -> Measurement:
 
 async def measure_filters(bench: Bench) -> Measurement:
     """Every sort with every scope and several least numbers of repositories, on the hottest package."""
-    found = Measurement("filters", "Each sort and filter on the hottest package: 99th percentile and buffers")
+    found = Measurement("filters", "Each supported filter and sort on the hottest package: 99th percentile and buffers")
     slowest, largest, cut = 0.0, 0, 0
-    for sort, scope, minimum in product(SORTS, (None, *SCOPE_COLUMNS), MINIMA):
+    for sort, scope, minimum in _list_pages():
         values, buffers = await _call_filter(bench, sort, scope, minimum)
         label = f"{sort}, {scope or 'any scope'}, at least {minimum:,}"
         cut += len(values) < bench.size.calls_for_p99
@@ -121,6 +122,14 @@ async def measure_filters(bench: Bench) -> Measurement:
     return found
 
 
+def _list_pages() -> Iterator[tuple[str, str | None, int]]:
+    """What the API answers: sort, scope and minimum, of every supported pair."""
+    for filters, sorts in PAGES.items():
+        scopes = tuple(SCOPE_COLUMNS) if "scope" in filters else (None,)
+        minima = [minimum for minimum in MINIMA if (minimum > 1) == ("min_repositories" in filters)]
+        yield from product(sorts, scopes, minima)
+
+
 async def _call_filter(bench: Bench, sort: str, scope: str | None, minimum: int) -> tuple[list[float], int]:
     """Milliseconds of many calls, and the buffers of one."""
     hottest, connection = await bench.hottest(), bench.connection
@@ -128,12 +137,8 @@ async def _call_filter(bench: Bench, sort: str, scope: str | None, minimum: int)
     buffers = await count_buffers(connection, statement, hottest, minimum, PAGE_ROWS)
     values: list[float] = []
     end = monotonic() + LONGEST_SECONDS
-    # The store has filtered pages planned for their values, see `list_dependent_organizations`.
-    planned = scope is not None or minimum > 1
-    await connection.execute(f"SET plan_cache_mode = {'force_custom_plan' if planned else 'auto'}")
     while len(values) < bench.size.calls_for_p99 and monotonic() < end:
         values.append(await fetch_ms(connection, statement, hottest, minimum, PAGE_ROWS))
-    await connection.execute("RESET plan_cache_mode")
     return values, buffers
 
 

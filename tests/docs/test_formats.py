@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 from wump_core import choose_format
+from wump_worker.parsing.tree import MAX_FILE_BYTES
 
 SCRIPT = Path(__file__).with_name("formats.py")
 
@@ -40,7 +41,7 @@ def test_each_format_is_told_apart_by_its_names(formats: ModuleType) -> None:
         for item in known:
             assert item.globs
             assert item.yields.endswith(".")
-            assert 0 < item.max_bytes <= 64_000_000
+            assert 0 < item.max_bytes <= MAX_FILE_BYTES
             names = [glob.replace("**/", "").replace("*", "x").replace("?", "x") for glob in item.globs]
             chosen = [choose_format(known, name) for name in names]
             assert item in chosen, f"{item.name} is hidden by a format before it"

@@ -97,6 +97,7 @@ V1 = """{
     "local": { "version": "file:../local" },
     "remote": { "version": "https://files.example/remote.tgz" },
     "two": { "version": "2.5.0", "dev": true, "optional": true },
+    "url": { "version": "https://registry.example/@acme/url/-/url-4.5.6-rc.1.tgz" },
     "odd": { "version": false, "resolved": false }
   }
 }
@@ -116,7 +117,8 @@ def test_version_1_beside_its_manifest(read, rows):
         "14: local None None runtime transitive path",
         "15: remote None https://files.example/remote.tgz runtime transitive url",
         "16: two None 2.5.0 development optional transitive",
-        "17: odd None None runtime transitive",
+        "17: url None 4.5.6-rc.1 runtime transitive",
+        "18: odd None None runtime transitive",
     ]
 
 

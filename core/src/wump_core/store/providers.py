@@ -83,12 +83,6 @@ async def list_blocking_providers(connection: AsyncConnection) -> list[tuple[str
     return [(name, version, reason) for name, version, reason in rows]
 
 
-async def list_providers(connection: AsyncConnection) -> list[Mapping[str, Any]]:
-    """The providers as the workers loaded them last, by name."""
-    rows = await connection.execute(text(f"SELECT name, {', '.join(_FIELDS)}, seen_at FROM providers ORDER BY name"))
-    return [row._mapping for row in rows]
-
-
 async def save_attempt(
     connection: AsyncConnection, provider: str, capability: str, subject: str, *, error: str | None
 ) -> None:

@@ -82,7 +82,7 @@ class Scrubber:
         self._secrets = [secret for values in list_secrets(asked).values() for secret in values if secret]
         # Below a registry stand its other hosts, such as that of its files.
         hosts = "|".join(re.escape(host) for host in sorted(list_registry_hosts()))
-        self._registries = re.compile(rf"(?<![\w-])(?:[\w-]+\.)*(?:{hosts})(?![\w-])", re.IGNORECASE)
+        self._registries = re.compile(rf"(?<![\w-])(?:[\w-]{{1,63}}\.){{0,5}}(?:{hosts})(?![\w-])", re.IGNORECASE)
 
     def scrub(self, text: str) -> str:
         """The text without secrets, mail addresses and registries' hosts."""
@@ -117,7 +117,7 @@ class Scrubber:
 def list_leaks(text: str) -> list[str]:
     """What a recording or a record must not hold, each named without its value."""
     leaks = []
-    if _SECRETS.search(text.replace(f"={REDACTED}", "")):
+    if _SECRETS.search(text.replace(REDACTED, "")):
         leaks.append("something that looks like a token or password")
     if any(not _HARMLESS_MAIL.search(found[0]) for found in _MAIL.finditer(text)):
         leaks.append("a mail address")

@@ -66,8 +66,8 @@ def _list_folder(folder: Path, list_able: Callable[[str], list[str]]) -> Iterato
     # Of `.github/workflows` the files are manifests only together with the names of the folders.
     for root in (tree.root, *tree.root.parents[:2]):
         within = tree if root == tree.root else LocalTree(root)
-        before = tree.root.relative_to(root)
-        files = [(file, path, able) for file in tree.paths if (able := list_able(path := (before / file).as_posix()))]
+        before = "" if within is tree else f"{tree.root.relative_to(root).as_posix()}/"
+        files = [(file, before + file, able) for file in tree.paths if (able := list_able(before + file))]
         if files:
             yield from (Candidate(within, path, file, able, named=False) for file, path, able in files)
             break

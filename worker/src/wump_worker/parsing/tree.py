@@ -11,8 +11,8 @@ from wump_core.errors import InvalidManifest
 from wump_core.manifests import choose_siblings
 
 MAX_ENTRIES = 2_000_000
-MAX_FILE_BYTES = 64 * 1024 * 1024
-"""No format allows as much; what is larger is not even read."""
+MAX_FILE_BYTES = 32_000_000
+"""As much as the largest format allows; what is larger is not even read."""
 
 MAX_SIBLINGS = 500
 MAX_SIBLINGS_BYTES = 32 * 1024 * 1024

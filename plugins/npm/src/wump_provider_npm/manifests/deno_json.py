@@ -18,7 +18,12 @@ from wump_provider_npm.manifests.findings import Dependency, Findings, parse_pro
 from wump_provider_npm.manifests.json_text import decode_json, read_jsonc
 
 _MAPS = ("imports", "scopes")
-_PLACES = (("compilerOptions", "types"), ("compilerOptions", "jsxImportSource"), ("lint", "plugins"))
+_PLACES = (
+    ("compilerOptions", "types"),
+    ("compilerOptions", "jsxImportSource"),
+    ("compilerOptions", "jsxImportSourceTypes"),
+    ("lint", "plugins"),
+)
 
 
 def parse_deno_json(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:

@@ -16,7 +16,13 @@ from wump_provider_npm.manifests.declared import NAME, Declared, list_declared, 
 from wump_provider_npm.manifests.findings import Dependency, Findings
 from wump_provider_npm.manifests.json_text import KeyFinder, decode_json
 from wump_provider_npm.manifests.locked import merge
-from wump_provider_npm.manifests.references import find_commit, find_requirement, find_source, split_descriptor
+from wump_provider_npm.manifests.references import (
+    find_commit,
+    find_requirement,
+    find_source,
+    find_tarball_version,
+    split_descriptor,
+)
 
 _ABSENT = msgspec.Raw()
 
@@ -100,6 +106,8 @@ def _make(name: str, package: _Package, statement: Declared | None, line: int | 
             version = find_commit(written) or written
         elif source == "path":
             version = ""
+        elif source == "registry":  # as some releases of npm wrote it
+            version = find_tarball_version(written, name) or written
     elif "/-/" not in resolved:
         source = find_source(resolved, name, written)
     field = statement.field if statement else ""

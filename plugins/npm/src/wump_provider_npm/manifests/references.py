@@ -64,6 +64,14 @@ def find_requirement(key: str, written: str) -> tuple[str, DependencySource]:
     return spec.requirement, spec.source
 
 
+def find_tarball_version(address: str, name: str) -> str | None:
+    """The version in the name of a registry's tarball, `name-version.tgz`."""
+    file_name = address.rpartition("/")[2].partition("?")[0].partition("#")[0]
+    prefix = f"{name.rpartition('/')[2]}-"
+    is_named_alike = file_name.startswith(prefix) and file_name.endswith(".tgz")
+    return file_name[len(prefix) : -len(".tgz")] if is_named_alike else None
+
+
 def find_commit(reference: str) -> str | None:
     """What stands behind the `#` of a git address: mostly the commit."""
     return reference.partition("#")[2].removeprefix("commit=").partition("&")[0][:255] or None

@@ -121,7 +121,7 @@ def _list_dependencies(
     )
     for entry in entries:
         for name, (real_name, alias) in _list_names(entry).items():
-            version = entry.values.get("version")
+            version = entry.values.get("version") or None
             declared = direct.get((entry, name))
             scope = scopes.get(entry, "unknown")
             yield Dependency(

@@ -47,7 +47,7 @@ def find_object_lines(text: str, document: dict[str, Any]) -> dict[tuple[str, st
     for opening, (depth, key) in zip(openings, expected, strict=True):
         start = text.rfind("\n", counted, opening) + 1 or counted
         match = _JSON_KEY.match(text, start)
-        if match is None or match.end() != opening + 2 or json.loads(match[1]) != key:
+        if match is None or match.end() != opening + 2 or not _says(match[1], key):
             return {}
         line += text.count("\n", counted, start)
         counted = start
@@ -56,6 +56,10 @@ def find_object_lines(text: str, document: dict[str, Any]) -> dict[tuple[str, st
         elif depth == 1:
             lines[outer, key] = line
     return lines
+
+
+def _says(quoted: str, key: str) -> bool:
+    return (json.loads(quoted) if "\\" in quoted else quoted[1:-1]) == key
 
 
 def _object_keys(document: dict[str, Any], depth: int) -> Iterable[tuple[int, str]]:
