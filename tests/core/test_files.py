@@ -127,7 +127,8 @@ async def test_kept_files_stay_gone_ones_lose_their_statements_and_refused_ones_
 @pytest.mark.parametrize("reason", ["fork", "archived", "template"])
 async def test_what_the_host_says_leaves_a_repository_out(engine: AsyncEngine, reason: str) -> None:
     await save_files(engine, "acme/app", file("package.json", "base"))
-    await save_files(engine, "acme/app", kept=("package.json",), **{reason: True})
+    said: dict[str, Any] = {reason: True}
+    await save_files(engine, "acme/app", kept=("package.json",), **said)
     found = await read(engine, "base")
     assert (found["listed"], found["totals"]) == ({}, {reason: 1})
     await save_files(engine, "acme/app", kept=("package.json",))

@@ -60,8 +60,6 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     install_plugin(site, "tree", TREE_PLUGIN)
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("PYTHONPATH", str(site))
-    for name in ("NPM", "PYPI", "GITHUB", "TREE"):
-        monkeypatch.setenv(f"WUMP_PROVIDER_{name}_BASE_URL", "https://registry.example")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return lambda *arguments: CliRunner().invoke(make_app("parse"), ["parse", *arguments])
@@ -183,6 +181,19 @@ def test_used_wrongly(run: Run) -> None:
     assert "nowhere/package.json: there is no such file or folder" in str(result.exception)
     assert run().exit_code == 2
     assert run("package.json", "--format", "xml").exit_code == 2
+
+
+def test_a_broken_plugin_is_named_and_the_others_read(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_plugin(Path("../site"), "bad", "raise RuntimeError('no luck')")
+    install_plugin(Path("../site"), "gone", "import os; os._exit(1)")
+    write("package.json", PACKAGE)
+    result = run(".", "--format", "json")
+    assert (result.exit_code, list(read(result))) == (0, ["package.json"])
+    assert "bad is broken, its formats are not read: the plugin bad failed: RuntimeError: no luck" in result.stderr
+    assert "gone is broken" in result.stderr
+    monkeypatch.setenv("WUMP_PROVIDERS", "pypi")
+    result = run(".", "--format", "json")
+    assert (json.loads(result.stdout), result.stderr) == ([], "")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from wump_core import InvalidManifest, NoManifest, ProviderInfo, hookimpl, make_
 
 @hookimpl
 def describe_provider():
-    return ProviderInfo(title="T", provider_type="aggregator", ecosystems=("npm",), licence="none", attribution="us")
+    return ProviderInfo(title="T", provider_type="aggregator", ecosystems=("npm",), manifests=("*.odd",),
+        licence="none", attribution="us")
 
 def record(**more):
     return make_manifest("x", format="x", ecosystem="npm", kind="manifest", **more)
@@ -87,6 +88,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a plugin that does as a file says, and some that can't be imported."""
     folder = tmp_path_factory.mktemp("site")
     install_plugin(folder, "odd", PLUGIN)
+    install_plugin(folder, "mute", PLUGIN[: PLUGIN.index("def record")])
     install_plugin(folder, "hanging", "while True: pass")
     install_plugin(folder, "exiting", "import os; os._exit(1)")
     install_plugin(folder, "raising", "raise RuntimeError('no luck')")
@@ -177,7 +179,14 @@ def test_a_plugin_that_can_not_be_imported_is_at_fault(
     assert read(pool, "good") == ()
     monkeypatch.setattr(pools, "START_SECONDS", 1.0)
     with pytest.raises(ProviderFailed, match=message):
+        pool.list_globs(provider)
+    with pytest.raises(ProviderFailed, match=message):
         pool.parse(provider, "x", b"", {})
+
+
+def test_globs_are_told_by_a_child(pool: ParserPool) -> None:
+    assert pool.list_globs("odd") == ("*.odd",)
+    assert pool.list_globs("mute") == ()
 
 
 def test_children_are_used_again_and_replaced(pool: ParserPool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,6 +192,11 @@ def repository_document(row: Row) -> Document:
     }
 
 
+def provider_document(row: Row) -> Document:
+    """A provider. What is left of its limits goes through as the text that the database keeps."""
+    return dict(row) | {"limits": None if row["limits"] is None else msgspec.Raw(row["limits"])}
+
+
 def statement_document(row: Row, dependency: str) -> Document:
     """A statement."""
     return {name: row[name] for name in _STATEMENT_FIELDS} | {

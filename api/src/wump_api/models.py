@@ -262,8 +262,17 @@ class Execution(Model):
     finished_at: datetime | None
 
 
+class Limit(Model):
+    """What is left of one of an upstream's limits."""
+
+    resource: str = Field(description="The upstream's word for what is limited.", examples=["core"])
+    limit: int | None
+    remaining: int | None
+    reset_at: datetime | None
+
+
 class Provider(Model):
-    """A provider as the workers loaded it last."""
+    """A provider as the workers loaded and saw it last."""
 
     name: str
     distribution: str | None
@@ -278,6 +287,12 @@ class Provider(Model):
     licence: str | None
     attribution: str | None
     terms: str | None
+    healthy: bool | None = Field(description="Whether the workers ask its upstream; null: not reported yet.")
+    health: str | None = Field(description="Why they don't.")
+    limits: list[Limit] | None = Field(description="What its upstream says is left; null: not reported yet.")
+    last_ok_at: datetime | None = Field(description="When its upstream last answered.")
+    last_error_at: datetime | None
+    last_error: str | None
     seen_at: datetime
 
 

@@ -172,6 +172,9 @@ BOMBS = {
     "a berry lockfile": "__metadata:\n  version: 8\n"
     + "".join(f'"a@npm:{n}":\n  resolution: "a@npm:{n}"\n  dependencies:\n    a: 9\n' for n in range(15_000)),
     "a patch of a patch": '__metadata:\n  version: 8\n"a@x":\n  resolution: "a@' + "patch:a@" * 100_000 + '"\n',
+    "a deep folder": '{"packages": {"' + "a/" * 400_000 + 'a": {"dependencies": {"b": "1"}}}}',
+    "a deep key": '{"packages": {"' + "a/" * 400_000 + 'a": ["a@1", {"dependencies": {"b": "1"}}]}}',
+    "a deep name": '{"workspaces": {"": {"name": "' + "a/" * 400_000 + '", "dependencies": {"b": "1"}}}}',
     "stars": '{"workspaces": ["' + "*a" * 90 + '"], "dependencies": {"a": "1"}}',
     "slashes": '{"dependencies": {"a": "npm:' + "a/" * 400_000 + '"}}',
 }

@@ -3,22 +3,16 @@
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+import probe_plugin as plugin
 import pytest
 from wump_core.testing import ProviderConformance, junk
 from wump_core.testing.checking import STANDARD_TESTS
 from wump_core.testing.conformance import _load_once
 
 pytest_plugins = ["pytester"]
-
-_spec = spec_from_file_location("probe_plugin", Path(__file__).with_name("plugin.py"))
-assert _spec is not None
-assert _spec.loader is not None
-plugin: Any = module_from_spec(_spec)
-_spec.loader.exec_module(plugin)
 
 
 class Kit:

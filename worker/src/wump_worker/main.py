@@ -19,6 +19,7 @@ from wump_core.store import make_engine
 
 from wump_worker.actors import run_execution
 from wump_worker.broker import ACTOR, make_broker, note_alive, note_stopped, stop_fetching
+from wump_worker.reporting import report_forever
 from wump_worker.resources import Resources, open_resources
 from wump_worker.scheduler import run_scheduler
 from wump_worker.settings import WorkerSettings
@@ -45,12 +46,14 @@ async def serve_worker(core: CoreSettings, settings: WorkerSettings) -> None:
         watchdog = watch_providers(core, resources.providers)
         watchdog.start()
         worker = _start_fetching(broker, resources, settings.threads)
+        reporting = asyncio.create_task(report_forever(resources))
         log.info("worker.started", threads=settings.threads)
         while not stopping.is_set():
             alive = await asyncio.to_thread(_say_alive, broker)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), ALIVE_EVERY_SECONDS if alive else ALIVE_RETRY_SECONDS)
         log.info("worker.stopping")
+        reporting.cancel()
         await _stop(worker, broker)
         watchdog.stop()
     broker.close()

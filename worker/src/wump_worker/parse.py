@@ -3,23 +3,25 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from enum import StrEnum
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from wump_core.cli import EXIT_NO
-from wump_core.errors import ConfigurationError
+from wump_core.errors import ConfigurationError, ProviderFailed
+from wump_core.hookspecs import ENTRY_POINT_GROUP
 from wump_core.manifests import make_printable
 from wump_core.noise import mark_path
-from wump_core.providers import load_providers
 from wump_core.settings import load_settings
 from wump_core.telemetry import configure_logging
 
-from wump_worker.parsing.reading import list_candidates, read_all
+from wump_worker.parsing.pool import ParserPool
+from wump_worker.parsing.reading import MAX_CHILDREN, list_candidates, read_all
 from wump_worker.parsing.report import Document, make_bill
 
 app = typer.Typer()
@@ -49,19 +51,29 @@ def parse(
     for path in paths:
         if not os.path.lexists(path):
             raise ConfigurationError(f"{path}: there is no such file or folder")
-    providers = load_providers(settings.provider_names)
-    for broken in providers.broken:
-        err.print(f"wump: {broken.name} is broken, its formats are not read: {broken.reason}", markup=False)
     refused: list[Document] = []
-    documents = _note_refused(read_all(list_candidates(paths, providers.active)), refused)
-    try:
-        _print(documents, output)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with ParserPool(MAX_CHILDREN) as pool:
+        candidates = list_candidates(paths, _list_globs(pool, settings.provider_names))
+        documents = _note_refused(read_all(pool, candidates), refused)
+        try:
+            _print(documents, output)
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader has seen enough
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if refused:
         raise typer.Exit(EXIT_NO)
+
+
+def _list_globs(pool: ParserPool, wanted: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What each provider reads. One that is broken is named on standard error."""
+    globs = {}
+    for provider in wanted or sorted(entry_points(group=ENTRY_POINT_GROUP).names):
+        try:
+            globs[provider] = pool.list_globs(provider)
+        except ProviderFailed as error:
+            err.print(f"wump: {provider} is broken, its formats are not read: {error}", markup=False)
+    return globs
 
 
 def _note_refused(documents: Iterable[Document], refused: list[Document]) -> Iterator[Document]:

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 from wump_core.store import answers
 
-from wump_api.documents import json_response
+from wump_api.documents import json_response, provider_document
 from wump_api.inject import Reading
 from wump_api.models import ProviderList
 from wump_api.problems import ProblemDetails
@@ -19,5 +19,5 @@ router = APIRouter(tags=["providers"])
     },
 )
 async def list_providers(connection: Reading) -> Response:
-    """The providers as the workers loaded them last; a broken one with the reason. Empty before a worker ran."""
-    return json_response({"data": [dict(row) for row in await answers.list_providers(connection)]})
+    """The providers as the workers loaded and saw them last, broken ones with the reason. Empty before one ran."""
+    return json_response({"data": [provider_document(row) for row in await answers.list_providers(connection)]})

@@ -159,7 +159,8 @@ async def list_providers(connection: Connection) -> Sequence[Row]:
     """The providers as the workers loaded them last, by name."""
     return await connection.fetch(
         "SELECT name, distribution, version, state, reason, title, provider_type, ecosystems, capabilities, rate_limit,"
-        " licence, attribution, terms, seen_at FROM providers ORDER BY name"
+        " licence, attribution, terms, healthy, health, limits, last_ok_at, last_error_at, last_error, seen_at"
+        " FROM providers ORDER BY name"
     )
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import ARRAY, Boolean, Column, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wump_core.store.base import metadata, time_column
@@ -24,6 +25,14 @@ providers = Table(
     Column("licence", Text),
     Column("attribution", Text),
     Column("terms", Text),
+    Column("healthy", Boolean, comment="Whether the workers ask its upstream; null: not reported yet."),
+    Column("health", Text, comment="Why they don't."),
+    Column(
+        "limits", JSONB, comment="What its upstream says is left: a list of {resource, limit, remaining, reset_at}."
+    ),
+    time_column("last_ok_at"),
+    time_column("last_error_at"),
+    Column("last_error", Text),
     time_column("seen_at", nullable=False, default_now=True),
     time_column("blocked_at", comment="When it last blocked a worker; such a version is left out for an hour."),
 )
@@ -81,6 +90,25 @@ async def list_blocking_providers(connection: AsyncConnection) -> list[tuple[str
         )
     )
     return [(name, version, reason) for name, version, reason in rows]
+
+
+async def save_provider_status(connection: AsyncConnection, row: Mapping[str, Any]) -> None:
+    """Note what a worker saw of a provider's upstream; of what several saw, the newest stands.
+
+    Args:
+        row: `name`, `healthy`, `health`, `limits` as JSON, `last_ok_at`, `last_error_at`, `last_error`.
+    """
+    await connection.execute(
+        text(
+            "UPDATE providers SET healthy = :healthy, health = :health, limits = CAST(:limits AS jsonb),"
+            " last_ok_at = greatest(last_ok_at, CAST(:last_ok_at AS timestamptz)),"
+            " last_error = CASE WHEN CAST(:last_error_at AS timestamptz) > last_error_at OR last_error_at IS NULL"
+            "   THEN :last_error ELSE last_error END,"
+            " last_error_at = greatest(last_error_at, CAST(:last_error_at AS timestamptz)), seen_at = now()"
+            " WHERE name = :name"
+        ),
+        dict(row),
+    )
 
 
 async def save_attempt(

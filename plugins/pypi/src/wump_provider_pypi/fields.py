@@ -25,7 +25,7 @@ def given(value: object) -> str | None:
 
 def is_storable(text: str) -> bool:
     """Whether Postgres and a reader can take every character of it."""
-    return not _UNSTORABLE.search(text)
+    return text.isprintable() or not _UNSTORABLE.search(text)
 
 
 def make_storable(text: str) -> str:

@@ -122,6 +122,14 @@ def canonical_name(name: str) -> str:
     return name if _CANONICAL_NAME.fullmatch(name) else canonicalize_name(name)
 
 
+def _purl_of(name: str) -> str | None:
+    if len(name) > MAX_NAME:
+        return None
+    if _CANONICAL_NAME.fullmatch(name):
+        return f"pkg:pypi/{name}"
+    return f"pkg:pypi/{canonicalize_name(name)}" if _WHOLE_NAME.fullmatch(name) else None
+
+
 def leading_name(text: str) -> str | None:
     """The name that a requirement starts with."""
     match = _NAME.match(text)
@@ -148,7 +156,8 @@ def make_dependency(
             name, place, requirement=requirement, resolved_version=resolved_version, source=source, readable=False
         )
         return Reading(reading.dependency, f"{quote(name)}: {quote(marker)} is no valid marker: left out")
-    if source == "registry" and (len(name) > MAX_NAME or not _WHOLE_NAME.fullmatch(name)):
+    purl = _purl_of(name) if source == "registry" else None
+    if source == "registry" and purl is None:
         return Reading(None, f"{quote(name)} is no package name: expected ASCII letters, digits, `-`, `_` and `.`")
     meaning = parse_marker(marker) if marker else _NO_MEANING
     groups: tuple[str, ...] = place.groups
@@ -165,7 +174,7 @@ def make_dependency(
         requirement = shorten(requirement, MAX_TEXT) if too_long else requirement
     try:
         dependency = DependencyRecord(
-            purl=f"pkg:pypi/{canonical_name(name)}" if source == "registry" else None,
+            purl=purl,
             name=name if source == "registry" else shorten(name, MAX_NAME),
             requirement=requirement or None,
             resolved_version=resolved_version or None,

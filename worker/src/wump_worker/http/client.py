@@ -6,11 +6,13 @@ to addresses that may be asked.
 """
 
 import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
-from wump_core.errors import InvalidResponse
+from wump_core.errors import InvalidResponse, WumpError
 from wump_core.hookspecs import ProviderInfo
 from wump_core.limits import RateLimits
 from wump_core.records import ProviderHealth, RateLimitStatus
@@ -34,6 +36,26 @@ from wump_worker.settings import WorkerSettings
 
 MAX_REDIRECTS = 5
 _DEADLINE = "wump_deadline"
+
+
+@dataclass
+class Outcomes:
+    """When an upstream last answered, and when and why it last did not."""
+
+    last_ok_at: datetime | None = None
+    last_error_at: datetime | None = None
+    last_error: str | None = None
+
+    def note_status(self, status: int) -> None:
+        """An answer; one that says "no such thing" is as good as any."""
+        if status < 500 and status not in (401, 403, 429):
+            self.last_ok_at = datetime.now(UTC)
+        else:
+            self.note_error(f"HTTP {status}")
+
+    def note_error(self, reason: str) -> None:
+        """No answer, or none that is of use."""
+        self.last_error_at, self.last_error = datetime.now(UTC), reason[:500]
 
 
 class Upstream:
@@ -63,6 +85,7 @@ class Upstream:
             shared: What the workers know together; null: this process is alone.
             engine: Where answers are kept; null: nowhere.
         """
+        self.outcomes = Outcomes()
         self._provider = provider
         self._worker = worker
         comment = f" (+{contact})" if contact else ""
@@ -102,7 +125,12 @@ class Upstream:
         """
         return httpx.AsyncClient(
             transport=_CallTransport(
-                self._layers, self._provider, self._worker, on_demand=on_demand, closes_inner=is_last
+                self._layers,
+                self._provider,
+                self._worker,
+                self.outcomes,
+                on_demand=on_demand,
+                closes_inner=is_last,
             ),
             headers={"User-Agent": self._user_agent, "Accept-Encoding": "gzip"},
             timeout=httpx.Timeout(self._worker.read_timeout_seconds, connect=self._worker.connect_timeout_seconds),
@@ -132,11 +160,13 @@ class _CallTransport(httpx.AsyncBaseTransport):
         inner: httpx.AsyncBaseTransport,
         provider: str,
         worker: WorkerSettings,
+        outcomes: Outcomes,
         *,
         on_demand: bool,
         closes_inner: bool,
     ) -> None:
         self._inner = inner
+        self._outcomes = outcomes
         self._provider = provider
         self._seconds = worker.total_timeout_seconds
         self._max_requests = worker.max_requests
@@ -162,11 +192,17 @@ class _CallTransport(httpx.AsyncBaseTransport):
         deadline = request.extensions.setdefault(_DEADLINE, asyncio.get_running_loop().time() + self._seconds)
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._inner.handle_async_request(
+                response = await self._inner.handle_async_request(
                     begin_call(request, deadline=deadline, on_demand=self._on_demand)
                 )
         except TimeoutError:
+            self._outcomes.note_error(f"no whole answer within {self._seconds:g} s")
             raise httpx.ReadTimeout(f"no whole answer within {self._seconds:g} s", request=request) from None
+        except Exception as error:
+            self._outcomes.note_error(str(error) if isinstance(error, WumpError) else type(error).__name__)
+            raise
+        self._outcomes.note_status(response.status_code)
+        return response
 
     async def aclose(self) -> None:
         """Close the layers below, if this is their only client."""

@@ -27,7 +27,7 @@ async def refresh_package(resources: Resources, execution: Execution) -> None:
 
     async def ask(provider: Provider) -> PackageRecord:
         asked.append(provider)
-        return await provider.fetch_package(resources.context(provider), purl)
+        return await provider.fetch_package(resources.context(provider, on_demand=execution.queue == "high"), purl)
 
     try:
         provider, record = await resources.providers.fetch_with_fallback(FETCH_PACKAGE, purl.ecosystem, ask)

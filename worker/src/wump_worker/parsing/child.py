@@ -7,6 +7,7 @@ start no program and open no connection. It ends with its parent.
 
 import gc
 import importlib.metadata
+import json
 import os
 import resource
 import select
@@ -53,8 +54,7 @@ def main() -> None:
         while True:
             request = load_request(receive(parent))
             if isinstance(request, str):
-                _get_ready(request)
-                send(parent, READY)
+                send(parent, _get_ready(request))
             else:
                 with limits.of(request):
                     kind, answer = _answer(request)
@@ -65,11 +65,15 @@ def main() -> None:
                 gc.collect()
 
 
-def _get_ready(provider: str) -> None:
-    """Load a plugin before its first file, whose deadline is shorter. What is wrong with it is told with the file."""
-    with suppress(Exception):
-        _load(provider)
+def _get_ready(provider: str) -> bytes:
+    """Load a plugin before its first file, whose deadline is shorter. The answer is its globs, or what is wrong."""
+    try:
+        hooks = _load(provider)
+        globs = hooks.describe_provider().manifests if hooks.parse_manifest.get_hookimpls() else ()
+    except Exception as error:
+        return Kind.failed.value + f"{type(error).__name__}: ".encode() + _text(error)
     gc.freeze()  # it stays: no collection looks at it again
+    return Kind.record.value + json.dumps(globs).encode()
 
 
 def _confine() -> None:
@@ -139,7 +143,8 @@ def _measure_data() -> int:
 
 def _answer(request: Request) -> tuple[Kind, bytes]:
     try:
-        record = _load(request.provider)(path=request.path, content=request.content, siblings=request.siblings)
+        hooks = _load(request.provider)
+        record = hooks.parse_manifest(path=request.path, content=request.content, siblings=request.siblings)
         if not isinstance(record, ManifestRecord):
             return Kind.failed, f"returned {type(record).__name__} instead of ManifestRecord".encode()
         return Kind.record, record.model_dump_json(exclude_defaults=True).encode()
@@ -159,12 +164,12 @@ def _text(error: Exception) -> bytes:
 
 @cache
 def _load(provider: str) -> Any:
-    """The provider's hook; pluggy passes it those arguments that it takes."""
+    """The provider's hooks; pluggy passes each those arguments that it takes."""
     (entry,) = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP, name=provider)
     manager = pluggy.PluginManager(PROJECT_NAME)
     manager.add_hookspecs(DataProvider)
     manager.register(entry.load(), provider)
-    return manager.hook.parse_manifest
+    return manager.hook
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
+from pydantic import TypeAdapter, ValidationError
 from wump_core.errors import InvalidManifest, ProviderFailed
 from wump_core.manifests import NoManifest, make_printable
 from wump_core.records import ManifestRecord
@@ -35,6 +36,7 @@ FILE_BYTES, BYTES_PER_BYTE = 100_000_000, 12
 RETIRE_BYTES = 500_000_000
 """After so much a child is replaced, since memory that was needed once is seldom given back."""
 
+_GLOBS = TypeAdapter(list[str])
 _ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LANG", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
@@ -67,6 +69,16 @@ class ParserPool:
             answer = child.ask(provider, path, content, siblings)
         return _read_answer(provider, answer)
 
+    def list_globs(self, provider: str) -> tuple[str, ...]:
+        """The names of files that a provider reads, without importing it in this process. Blocks as `parse` does.
+
+        Raises:
+            ProviderFailed: It can't be imported, or hangs; or no child can be started.
+        """
+        with self._borrow() as child:
+            answer = child.get_ready(provider)
+        return tuple(_GLOBS.validate_json(_open_answer(provider, answer)))
+
     @contextmanager
     def _borrow(self) -> Generator["_Child"]:
         with self._room:
@@ -97,7 +109,7 @@ class _Child:
     """One process. Whoever asks it must end it when that raises."""
 
     def __init__(self) -> None:
-        self._ready: set[str] = set()
+        self._ready: dict[str, bytes] = {}
         self.bytes_read = 0
         self._socket, theirs = socket.socketpair()
         try:
@@ -118,7 +130,7 @@ class _Child:
         seconds = FILE_SECONDS + MEGABYTE_SECONDS * size / 1_000_000
         clock, memory = seconds * PATIENCE, FILE_BYTES + BYTES_PER_BYTE * size
         request = Request(provider, path, content, siblings, seconds, clock, memory)
-        self._get_ready(provider)
+        self.get_ready(provider)  # what is wrong with it is told with the file
         self.bytes_read += size
         try:
             self._socket.settimeout(clock)
@@ -131,16 +143,16 @@ class _Child:
         except (OSError, EOFError):
             raise InvalidManifest(self._why_it_ended(request)) from None
 
-    def _get_ready(self, provider: str) -> None:
-        if provider in self._ready:
-            return
-        try:
-            self._socket.settimeout(START_SECONDS)
-            send(self._socket, dump_request(provider))
-            receive(self._socket, seconds=START_SECONDS)
-        except (OSError, EOFError):
-            raise ProviderFailed(f"the plugin {provider} hangs or ends the process when it is imported") from None
-        self._ready.add(provider)
+    def get_ready(self, provider: str) -> bytes:
+        """Load a plugin: its globs as JSON, or what is wrong, with the kind in the first byte."""
+        if provider not in self._ready:
+            try:
+                self._socket.settimeout(START_SECONDS)
+                send(self._socket, dump_request(provider))
+                self._ready[provider] = receive(self._socket, seconds=START_SECONDS, most=MAX_ANSWER_BYTES)
+            except (OSError, EOFError, TooLong):
+                raise ProviderFailed(f"the plugin {provider} hangs or ends the process when it is imported") from None
+        return self._ready[provider]
 
     def _why_it_ended(self, request: Request) -> str:
         self._socket.close()
@@ -177,15 +189,21 @@ def _environment() -> dict[str, str]:
 
 
 def _read_answer(provider: str, answer: bytes) -> ManifestRecord:
+    content = _open_answer(provider, answer)
     try:
-        kind, content = Kind(answer[:1]), answer[1:]
-        if kind is Kind.record:
-            return ManifestRecord.model_validate_json(content)
-    except ValueError as error:  # pydantic's ValidationError is one, and shows nothing of the input
+        return ManifestRecord.model_validate_json(content)
+    except ValidationError as error:  # shows nothing of the input
         raise ProviderFailed(make_printable(f"{provider} made an invalid record: {error}", 500)) from None
+
+
+def _open_answer(provider: str, answer: bytes) -> bytes:
+    """The content of a good answer. Raises what the others mean."""
+    kind, content = answer[:1], answer[1:]
+    if kind == Kind.record.value:
+        return content
     message = make_printable(content.decode("utf-8", "replace"), 1_000)
-    if kind is Kind.no_manifest:
+    if kind == Kind.no_manifest.value:
         raise NoManifest(message)
-    if kind is Kind.invalid:
+    if kind == Kind.invalid.value:
         raise InvalidManifest(message)
     raise ProviderFailed(f"the plugin {provider} failed: {message}")

@@ -2,14 +2,13 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from wump_core.errors import InvalidManifest, ProviderError
 from wump_core.manifests import NoManifest, fits
-from wump_core.providers import Provider
 from wump_core.records import ManifestRecord
 
 from wump_worker.parsing.pool import ParserPool
@@ -20,6 +19,7 @@ MAX_FILES = 100_000
 MAX_ROUNDS = 8
 """How often a file is read again because it wants to see more files beside it."""
 
+MAX_CHILDREN = min(os.cpu_count() or 1, 8)
 _FEW_FILES = 50
 _AHEAD = 4
 
@@ -41,13 +41,13 @@ class Candidate:
     named: bool
 
 
-def list_candidates(given: Sequence[Path], providers: Sequence[Provider]) -> list[Candidate | Document]:
-    """The files to read, in order; and a refusal for each folder that can't be walked."""
+def list_candidates(given: Sequence[Path], globs: Mapping[str, tuple[str, ...]]) -> list[Candidate | Document]:
+    """The files to read, by the globs of each provider, in order; and a refusal for each unreadable folder."""
     trees: dict[Path, LocalTree] = {}
     found: list[Candidate | Document] = []
 
     def list_able(path: str) -> list[str]:
-        return [provider.name for provider in providers if fits(provider.info.manifests, path)]
+        return [provider for provider, known in globs.items() if fits(known, path)]
 
     for path in given:
         if path.is_dir():
@@ -74,11 +74,11 @@ def _list_folder(folder: Path, list_able: Callable[[str], list[str]]) -> Iterato
     yield from (describe_refusal(path, reason) for path, reason in tree.unreadable)
 
 
-def read_all(candidates: Sequence[Candidate | Document]) -> Iterator[Document]:
+def read_all(pool: ParserPool, candidates: Sequence[Candidate | Document]) -> Iterator[Document]:
     """Read the files, in order. What is something else than its name says is passed over, unless it was named."""
     # A child costs more to start than a few files cost to be read.
-    children = 1 if len(candidates) < _FEW_FILES else min(os.cpu_count() or 1, 8)
-    with ParserPool(children) as pool, ThreadPoolExecutor(children) as threads:
+    children = 1 if len(candidates) < _FEW_FILES else MAX_CHILDREN
+    with ThreadPoolExecutor(children) as threads:
         waiting: deque[Future[Document | None]] = deque()
         try:
             for candidate in candidates:

@@ -14,7 +14,7 @@ from wump_core import DependencySource, ManifestRecord, Scope
 from wump_provider_npm.dependencies import SCOPE_BY_FIELD
 from wump_provider_npm.manifests.catalogs import DEFAULT, PREFIX, Catalogs, list_catalogs
 from wump_provider_npm.manifests.findings import Dependency, Findings, parse_project
-from wump_provider_npm.manifests.json_text import KeyFinder, decode_json, read_jsonc
+from wump_provider_npm.manifests.json_text import MAX_KEY_LENGTH, KeyFinder, decode_json, read_jsonc
 from wump_provider_npm.manifests.locked import Roots, find_scopes, merge
 from wump_provider_npm.manifests.references import find_commit, find_requirement, find_source, split_descriptor
 
@@ -103,7 +103,7 @@ def _look_up(catalogs: Catalogs, name: str, written: str) -> str:
 
 def _find_key(packages: Mapping[str, _Package], folder: str, name: str) -> str | None:
     """The package that a name means from within another one: the nearest on the way up."""
-    while folder:
+    while folder and len(folder) <= MAX_KEY_LENGTH:
         if (key := f"{folder}/{name}") in packages:
             return key
         folder = folder.rpartition("/")[0]

@@ -20,7 +20,7 @@ from wump_core import InvalidManifest, ManifestRecord, Scope
 
 from wump_provider_npm.dependencies import SCOPE_BY_FIELD
 from wump_provider_npm.manifests.findings import MAX_DEPENDENCIES, Dependency, Findings, parse_project
-from wump_provider_npm.manifests.json_text import KeyFinder, decode_json, read_json
+from wump_provider_npm.manifests.json_text import MAX_KEY_LENGTH, KeyFinder, decode_json, read_json
 from wump_provider_npm.manifests.locked import merge
 from wump_provider_npm.manifests.package_lock_v1 import read_tree
 from wump_provider_npm.manifests.references import find_requirement, find_source
@@ -142,13 +142,14 @@ def _decode_map(folder: str, field: str, raw: msgspec.Raw, findings: Findings) -
 
 
 def _find_installed(packages: Mapping[str, _Package], folder: str, name: str) -> str | None:
-    while True:
+    while len(folder) <= MAX_KEY_LENGTH:
         place = posixpath.join(folder, _FOLDER + name)
         if place in packages:
             return place
         if not folder:
             return None
         folder = posixpath.dirname(folder)
+    return None
 
 
 def _list_installed(text: bytes, packages: Mapping[str, _Package], declared: _Declared) -> Iterator[Dependency]:

@@ -119,36 +119,10 @@ class _Lock:
         )
 
     def list_dependencies(self) -> Iterator[Dependency]:
+        """The packages, and the links between workspaces."""
         scopes = {} if self._has_flags else self._find_scopes()
         for key in self._snapshots:
-            flags = _map(self._snapshots, key)
-            plain = key if key in self._packages else key.partition("(")[0]
-            package, line = _map(self._packages, plain), self._packages.lines.get(plain, self._snapshots.lines.get(key))
-            name, version, found_source = _read_key(key, package)
-            if not name or (version is None and found_source == "registry"):
-                self._findings.note(key[:255], "names no package in a version", line)
-                continue
-            is_optional = "true" in (package.get("optional"), flags.get("optional"))
-            scope = scopes.get(key, "runtime")
-            if self._has_flags:
-                scope = "development" if package.get("dev") == "true" else "optional" if is_optional else "runtime"
-            for statement in self._direct.get(key) or [None]:
-                requirement, source = None, found_source
-                if statement is not None:
-                    requirement, asked = find_requirement(statement.name, statement.written)
-                    source = asked if source == "registry" and asked in ("git", "url", "path") else source
-                yield Dependency(
-                    name=name,
-                    requirement=requirement or None,
-                    resolved_version=version,
-                    scope=scope,
-                    optional=is_optional,
-                    direct=statement is not None,
-                    alias=statement.name if statement and statement.name != name else None,
-                    source=source,
-                    field="packages",
-                    line=line,
-                )
+            yield from self._list_package(key, scopes.get(key, "runtime"))
         for link in self._links:
             requirement, asked = find_requirement(link.name, link.written)
             yield Dependency(
@@ -159,6 +133,36 @@ class _Lock:
                 source=asked if asked in ("path", "link") else "workspace",
                 field=link.field,
                 line=link.line,
+            )
+
+    def _list_package(self, key: str, reached_as: Scope) -> Iterator[Dependency]:
+        """One package: once for every name that importers ask for it under, or once."""
+        plain = key if key in self._packages else key.partition("(")[0]
+        package, line = _map(self._packages, plain), self._packages.lines.get(plain, self._snapshots.lines.get(key))
+        name, version, found_source = _read_key(key, package)
+        if not name or (version is None and found_source == "registry"):
+            self._findings.note(key[:255], "names no package in a version", line)
+            return
+        is_optional = "true" in (package.get("optional"), _map(self._snapshots, key).get("optional"))
+        scope = reached_as
+        if self._has_flags:
+            scope = "development" if package.get("dev") == "true" else "optional" if is_optional else "runtime"
+        for statement in self._direct.get(key) or [None]:
+            requirement, source = None, found_source
+            if statement is not None:
+                requirement, asked = find_requirement(statement.name, statement.written)
+                source = asked if source == "registry" and asked in ("git", "url", "path") else source
+            yield Dependency(
+                name=name,
+                requirement=requirement or None,
+                resolved_version=version,
+                scope=scope,
+                optional=is_optional,
+                direct=statement is not None,
+                alias=statement.name if statement and statement.name != name else None,
+                source=source,
+                field="packages",
+                line=line,
             )
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from packaging.utils import canonicalize_name
 from wump_core import DependencyRecord, DependencySource, decode_text
 
 from wump_provider_pypi.fields import MAX_SHORT, make_storable, quote, shorten
 from wump_provider_pypi.findings import Findings
 from wump_provider_pypi.manifests.toml import load_toml
 from wump_provider_pypi.manifests.toml_lines import TomlPath, find_lines
-from wump_provider_pypi.requirements import Place, Reading, parse_requirement
+from wump_provider_pypi.requirements import Place, Reading, canonical_name, leading_name, parse_requirement
 
 MAX_LINE_LENGTH = 20_000
 """Longer ones were not written by hand, and aren't searched for every entry."""
@@ -71,23 +70,23 @@ class Document:
         if not isinstance(entry, str):
             self.note(f"expected a requirement, found {quote(entry)}", path)
             return None
-        reading = parse_requirement(entry, place)
-        return self.add(path, reading)
+        line = self.line(path, leading_name(entry.strip()) or "")
+        return self.add(path, parse_requirement(entry, place._replace(line=line)))
 
     def add(self, path: TomlPath, reading: Reading) -> DependencyRecord | None:
         """Keep what was read at a path: its line, and its source where a table says another one."""
         dependency, problem = reading
         name = dependency.name if dependency else ""
-        line = self.line(path, name)
+        line = dependency.line if dependency and dependency.line else self.line(path, name)
         if problem:
             self.findings.note(problem, field=field_of(path), line=line)
-        if dependency is None or canonicalize_name(name) == self.own_name:
+        if dependency is None or canonical_name(name) == self.own_name:
             return None
-        changes: dict[str, Any] = {"line": line}
-        if dependency.source == "registry" and (other := self.sources.get(canonicalize_name(name))):
+        changes: dict[str, Any] = {} if line == dependency.line else {"line": line}
+        if dependency.source == "registry" and (other := self.sources.get(canonical_name(name))):
             changes |= {"source": other[0], "purl": None}
             changes["requirement"] = dependency.requirement or other[1]
-        dependency = dependency.model_copy(update=changes)
+        dependency = dependency.model_copy(update=changes) if changes else dependency
         self.findings.add(dependency)
         return dependency
 

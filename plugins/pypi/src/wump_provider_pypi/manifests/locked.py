@@ -7,7 +7,6 @@ that is not at hand, a package that no other one requires is taken for one that 
 import posixpath
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from packaging.utils import canonicalize_name
@@ -21,8 +20,7 @@ from wump_provider_pypi.requirements import Place, make_dependency
 MAX_LOCK_BYTES = 8_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Locked:
+class Locked(NamedTuple):
     """One package of a lockfile, still in the file's own terms. `marker` is one that was valid when it was locked."""
 
     name: str

@@ -47,7 +47,7 @@ def parse_pipfile(path: str, content: bytes, siblings: Mapping[str, bytes]) -> M
         for name, value in table.items():
             if document.findings.stop(field=category):
                 break
-            place = Place(field=category[:255], scope=scope, groups=groups)
+            place = Place(category[:255], document.line((category, name), name), scope, groups)
             document.add((category, name), parse_constraint(name, _with_markers(value), place))
     return document.findings.finish(path, PIPFILE)
 

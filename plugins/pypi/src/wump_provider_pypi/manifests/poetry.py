@@ -20,6 +20,7 @@ from wump_provider_pypi.requirements import Place, Reading, make_dependency, wit
 _LOCATIONS: tuple[tuple[str, DependencySource], ...] = (
     ("git", "git"), ("hg", "git"), ("svn", "git"), ("bzr", "git"), ("path", "path"), ("file", "path"), ("url", "url")
 )  # fmt: skip
+_LOCATION_KEYS = frozenset(key for key, _ in _LOCATIONS)
 _REVISIONS = ("rev", "ref", "tag", "branch")
 
 
@@ -95,7 +96,7 @@ def _constraints(document: Document, table: tuple[str, ...]) -> Iterator[tuple[s
 def parse_constraint(name: str, constraint: Any, place: Place) -> Reading:
     """Read what stands behind a package's name: a version, or a table with a version or a location."""
     if isinstance(constraint, str):
-        constraint = {"version": constraint}
+        return make_dependency(name, place, requirement=_storable_text(constraint))
     if not isinstance(constraint, dict):
         return Reading(None, f"{quote(name)}: expected a constraint, found {quote(constraint)}")
     version, marker = (_storable_text(constraint.get(key)) for key in ("version", "markers"))
@@ -106,6 +107,8 @@ def parse_constraint(name: str, constraint: Any, place: Place) -> Reading:
 
 def location_of(constraint: dict[str, Any]) -> tuple[DependencySource, str] | None:
     """Where it comes from, with the revision of a repository as pip writes it."""
+    if _LOCATION_KEYS.isdisjoint(constraint):
+        return None
     for key, source in _LOCATIONS:
         if location := _storable_text(constraint.get(key)):
             if source == "path" and "://" in location:

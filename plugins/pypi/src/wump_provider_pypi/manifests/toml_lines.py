@@ -5,7 +5,6 @@ where things stand. Whoever uses a line checks it against the text, so that a mi
 """
 
 import re
-from typing import NamedTuple
 
 TomlPath = tuple[str | int, ...]
 
@@ -14,82 +13,77 @@ MAX_TOKENS = 100_000
 """Beyond these, lines are null: nobody writes a manifest of that size by hand."""
 
 # No two alternatives begin alike, so that each is linear. Possessive quantifiers would say so too, but Python's have
-# a fault before 3.11.5 (python/cpython#106052).
+# a fault before 3.11.5 (python/cpython#106052). Blanks and comments stand before a piece and are not part of it.
 _TOKEN = re.compile(
     r"""
-    (?P<skip>[ \t\r]+|\#[^\n]*)
-  | (?P<newline>\n)
-  | (?P<text>\"{3}(?:[^"\\]|\\.|"{1,2}(?!"))*"{3,5} | '{3}(?:[^']|'{1,2}(?!'))*'{3,5}
-           | "(?:[^"\\\n]|\\.)*" | '[^'\n]*')
-  | (?P<sign>[\[\]{},=.])
-  | (?P<bare>[^\s\[\]{},=."'\#]+)
+    (?:[ \t\r]|\#[^\n]*)*
+    ( \n | [\[\]{},=.]
+    | \"{3}(?:[^"\\]|\\.|"{1,2}(?!"))*"{3,5} | '{3}(?:[^']|'{1,2}(?!'))*'{3,5}
+    | "(?:[^"\\\n]|\\.)*" | '[^'\n]*'
+    | [^\s\[\]{},=."'\#]+ )
     """,
     re.VERBOSE | re.DOTALL,
 )
-
-
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    line: int
+_SIGNS = frozenset("[]{},=\n")
 
 
 def find_lines(text: str) -> dict[TomlPath, int]:
     """Line, from 1, of every key, table and array element; empty where the text can't be followed."""
-    walk = _Walk(_tokens(text))
+    pieces = _TOKEN.findall(text)
+    if len(pieces) > MAX_TOKENS:
+        return {}
+    lines, line = [], 1
+    for piece in pieces:
+        lines.append(line)
+        if piece == "\n":
+            line += 1
+        elif len(piece) > 5 and piece[0] in "\"'":
+            line += piece.count("\n")
+    walk = _Walk(pieces, lines)
     try:
         walk.document()
     except IndexError:
         return {}
-    return walk.lines
-
-
-def _tokens(text: str) -> list[_Token]:
-    tokens, line = [], 1
-    for match in _TOKEN.finditer(text):
-        kind = match.lastgroup or ""
-        if kind != "skip":
-            tokens.append(_Token(kind, match.group(), line))
-            if len(tokens) > MAX_TOKENS:
-                return []
-        if kind in ("newline", "text"):
-            line += match.group().count("\n")
-    return tokens
+    return walk.found
 
 
 class _Walk:
-    def __init__(self, tokens: list[_Token]) -> None:
-        self._tokens = tokens
+    """Walks over the pieces of a document; `found` is what it has met. An IndexError says that it has lost its way."""
+
+    def __init__(self, pieces: list[str], lines: list[int]) -> None:
+        self._pieces = pieces
+        self._lines = lines
         self._at = 0
         self._last_element: dict[TomlPath, int] = {}
-        self.lines: dict[TomlPath, int] = {}
+        self.found: dict[TomlPath, int] = {}
 
     def document(self) -> None:
         table: TomlPath = ()
-        while self._at < len(self._tokens):
-            token = self._tokens[self._at]
-            if token.kind == "newline":
+        pieces = self._pieces
+        while self._at < len(pieces):
+            piece, line = pieces[self._at], self._lines[self._at]
+            if piece == "\n":
                 self._at += 1
-            elif token.text == "[":
-                is_array = self._tokens[self._at + 1].text == "["
+            elif piece == "[":
+                is_array = pieces[self._at + 1] == "["
                 self._at += 2 if is_array else 1
                 table = self._header(self._key(), is_array=is_array)
                 self._at += 2 if is_array else 1
-                self.lines.setdefault(table, token.line)
+                self.found.setdefault(table, line)
             else:
                 path = (*table, *self._key())
                 self._at += 1  # the equals sign
-                self.lines.setdefault(path, token.line)
+                self.found.setdefault(path, line)
                 self._value(path)
 
     def _key(self) -> list[str]:
         parts = []
-        while (token := self._tokens[self._at]).text == "." or token.kind in ("bare", "text"):
-            if token.text != ".":
-                parts.append(token.text[1:-1] if token.kind == "text" else token.text)
+        while (piece := self._pieces[self._at]) not in _SIGNS:
+            if piece != ".":
+                parts.append(piece[1:-1] if piece[0] in "\"'" else piece)
             self._at += 1
         if not parts:
-            raise IndexError  # not a key: the walk has lost its way
+            raise IndexError
         return parts
 
     def _header(self, parts: list[str], *, is_array: bool) -> TomlPath:
@@ -108,31 +102,31 @@ class _Walk:
         """Walk over one value with a stack of open brackets: [path, number of the element or None]."""
         open_brackets: list[tuple[TomlPath, int | None]] = []
         needs_key = False
-        while self._at < len(self._tokens):
-            token = self._tokens[self._at]
-            if token.kind == "newline":
+        pieces = self._pieces
+        while self._at < len(pieces):
+            piece = pieces[self._at]
+            if piece == "\n":
                 if not open_brackets:
                     return
-                self._at += 1
-                continue
-            if token.text in ("]", "}"):
+            elif piece in ("]", "}"):
                 open_brackets.pop()
                 needs_key = False
-            elif token.text == ",":
+            elif piece == ",":
                 outer, number = open_brackets[-1]
                 needs_key = number is None
                 open_brackets[-1] = (outer, None if number is None else number + 1)
             elif needs_key:
+                line = self._lines[self._at]
                 path = _below(open_brackets[-1][0], *self._key())
-                self.lines.setdefault(path, token.line)
+                self.found.setdefault(path, line)
                 needs_key = False  # now at the equals sign
             else:
                 if open_brackets and open_brackets[-1][1] is not None:
                     path = _below(open_brackets[-1][0], open_brackets[-1][1])
-                    self.lines.setdefault(path, token.line)
-                if token.text == "[":
+                    self.found.setdefault(path, self._lines[self._at])
+                if piece == "[":
                     open_brackets.append((path, 0))
-                elif token.text == "{":
+                elif piece == "{":
                     open_brackets.append((path, None))
                     needs_key = True
             self._at += 1
