@@ -171,7 +171,7 @@ def test_a_record_that_is_none_is_refused(pool: ParserPool) -> None:
 
 @pytest.mark.parametrize(
     ("provider", "message"),
-    [("hanging", "hangs"), ("exiting", "ends the process"), ("raising", "no luck"), ("no", "ValueError")],
+    [("hanging", "hangs"), ("exiting", "ends the process"), ("raising", "no luck"), ("no", "not installed")],
 )
 def test_a_plugin_that_can_not_be_imported_is_at_fault(
     pool: ParserPool, monkeypatch: pytest.MonkeyPatch, provider: str, message: str

@@ -3,7 +3,11 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from wump_core import InvalidManifest, ManifestRecord
+from wump_provider_npm.lines import find_lines
+from wump_provider_npm.manifests.json_text import KeyFinder
 
 V3 = """{
   "name": "@acme/app",
@@ -128,6 +132,17 @@ def test_version_1_alone_calls_direct_what_nothing_requires(read):
     assert (record.status, len(record.diagnostics)) == ("partial", 1)
 
 
+def test_equal_names_that_follow_each_other_have_lines_of_their_own(read, rows):
+    text = (
+        '{"dependencies": {\n"a": {"version": "1", "dependencies": {\n"b": {"version": "2"}}},\n"b": {"version": "3"}}}'
+    )
+    assert rows(read("package-lock.json", text)) == [
+        "2: a None 1 runtime transitive",
+        "3: b None 2 runtime transitive",
+        "4: b None 3 runtime transitive",
+    ]
+
+
 @pytest.mark.parametrize("space", ["", " "])
 def test_a_lockfile_in_one_line(read, rows, space):
     text = json.dumps(json.loads(V3), separators=("," + space, ":" + space))
@@ -157,6 +172,27 @@ def test_an_entry_that_cannot_be_read_leaves_the_others(read, rows):
 def test_what_is_no_lockfile_is_invalid(read, text):
     with pytest.raises(InvalidManifest):
         read("package-lock.json", text)
+
+
+NAMES = st.sampled_from(["one", "@acme/two", "packages", "node_modules", 'q"\\', "é", "a{", "\u2028"])
+ENTRIES = st.dictionaries(
+    st.lists(NAMES, min_size=1, max_size=2).map(lambda names: "".join(f"/node_modules/{name}" for name in names)[1:]),
+    st.fixed_dictionaries(
+        {"version": st.just("1.0.0"), "dependencies": st.dictionaries(NAMES, st.just("^1"), max_size=2)}
+    ),
+    max_size=6,
+)
+
+
+@given(ENTRIES, st.sampled_from([None, 0, 1, 4, "\t"]), st.sampled_from([":", ": ", " : "]), st.booleans())
+def test_lines_equal_those_of_an_exact_reader(entries, indent, colon, ascii_only):
+    lock = {"name": "packages", "packages": {"": {"name": "app"}, **entries}, "dependencies": entries}
+    text = json.dumps(lock, indent=indent, separators=(",", colon), ensure_ascii=ascii_only)
+    exact = find_lines(text, {"packages"})
+    find = KeyFinder(text.encode(), "packages").find
+    for key in lock["packages"]:
+        is_escaped = json.dumps(key, ensure_ascii=ascii_only)[1:-1] != key
+        assert find(key) == (None if is_escaped else exact["packages", key])
 
 
 def test_a_lockfile_as_large_as_they_get(read):

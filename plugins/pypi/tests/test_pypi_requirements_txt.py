@@ -141,7 +141,9 @@ def test_comments_and_continuations_meet_as_in_pip() -> None:
 
 def test_an_unreadable_marker_is_not_guessed_at() -> None:
     record = parse("./a.whl ; no marker")
-    assert [(d.name, d.marker, d.scope) for d in record.dependencies] == [("a", None, "unknown")]
+    assert [(d.name, d.marker, d.scope) for d in record.dependencies] == [("a", None, "runtime")]
+    extra = parse("./a.whl ; extra is what")
+    assert [(d.name, d.marker, d.scope) for d in extra.dependencies] == [("a", None, "unknown")]
     assert record.status == "partial"
 
 

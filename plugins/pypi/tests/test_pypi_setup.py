@@ -171,6 +171,10 @@ tests-require: tester
 Docs_All = writer
     theme==1
 lint = file: lint.in, requirements-lint.txt
+all =
+    %(docs_all)s
+    %(nowhere)s
+docs_all = second>1; third
 [other]
 install_requires = no
 """
@@ -186,7 +190,13 @@ def test_setup_cfg() -> None:
         ("tester", None, "test", (), 14),
         ("writer", None, "optional", ("docs-all",), 16),
         ("theme", "==1", "optional", ("docs-all",), 17),
+        ("second", ">1", "optional", ("docs-all",), 22),
+        ("third", None, "optional", ("docs-all",), 22),
         ("linter", None, "optional", ("lint",), None),
+        ("writer", None, "optional", ("all",), 16),
+        ("theme", "==1", "optional", ("all",), 17),
+        ("second", ">1", "optional", ("all",), 22),
+        ("third", None, "optional", ("all",), 22),
     ]
     assert record.needs == ("lint.in", "requirements-lint.txt")
     assert record.project is not None

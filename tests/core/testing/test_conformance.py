@@ -11,6 +11,7 @@ import pytest
 from wump_core.testing import ProviderConformance, junk
 from wump_core.testing.checking import STANDARD_TESTS
 from wump_core.testing.conformance import _load_once
+from wump_core.testing.hostile import ABSENCES, FAULTS
 
 pytest_plugins = ["pytester"]
 
@@ -200,6 +201,11 @@ BAD: dict[str, tuple[str, dict[str, str], str]] = {
         {GET: GET.replace('{purl.name}")', '{purl.name}?key={context.settings.key.get_secret_value()}")')},
         "has no answer to GET",
     ),
+    "reads the disk while it parses": (
+        "test_junk_raises_only_invalid_manifest",
+        {PARSED: "    open('/etc/hostname').close()\n" + PARSED},
+        "a parser is pure, and this one does open",
+    ),
     "lets junk through": (
         "test_junk_raises_only_invalid_manifest",
         {"except (ValueError, KeyError, TypeError, RecursionError):": "except (ValueError, KeyError, RecursionError):"},
@@ -217,6 +223,16 @@ def test_a_bad_provider_fails(kit: Kit, what: str) -> None:
         source = source.replace(old, new)
     plugin.write(kit.folder, source=source)
     assert said in kit.judge(test)
+
+
+def test_each_fault_is_seen(kit: Kit) -> None:
+    swallowing = "    try:\n    " + GET + "        response.raise_for_status()\n    " + FETCHED
+    swallowing += "    except Exception:\n        return PackageRecord(purl=str(purl), dependencies=())\n"
+    source = plugin.SOURCE.replace(GET + "    response.raise_for_status()\n" + FETCHED, swallowing)
+    plugin.write(kit.folder, source=source)
+    faults, absences = kit.judge("test_fault_ends_in_its_error"), kit.judge("test_missing_is_not_found")
+    assert [fault.name for fault in FAULTS if f"{fault.name} from request 1 (" not in faults] == []
+    assert [fault.name for fault in ABSENCES if f"{fault.name} from request 1 (" not in absences] == []
 
 
 DIRT = {
@@ -351,8 +367,9 @@ def test_what_is_left_out_fails_a_check(check: Any, test: str, arguments: tuple[
     assert "left out: " in result.stdout.str()
 
 
-def test_each_standard_test_says_what_it_is_about() -> None:
-    assert len(STANDARD_TESTS) > 12
+def test_each_standard_test_has_a_bad_provider_and_says_what_it_is_about() -> None:
+    apart = {"test_distribution_is_as_announced", "test_each_hook_has_a_case", "test_recordings_are_clean"}
+    assert {test for test, _, _ in BAD.values()} | apart == STANDARD_TESTS
     assert all(getattr(ProviderConformance, name).__doc__ for name in STANDARD_TESTS)
 
 

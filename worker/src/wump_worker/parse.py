@@ -13,12 +13,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from wump_core.cli import EXIT_NO
-from wump_core.errors import ConfigurationError, ProviderFailed
+from wump_core.errors import ConfigurationError, ProviderFailed, WumpError
 from wump_core.hookspecs import ENTRY_POINT_GROUP
 from wump_core.manifests import make_printable
 from wump_core.noise import mark_path
 from wump_core.settings import load_settings
-from wump_core.telemetry import configure_logging
 
 from wump_worker.parsing.pool import ParserPool
 from wump_worker.parsing.reading import MAX_CHILDREN, list_candidates, read_all
@@ -47,7 +46,6 @@ def parse(
     Exit code 1: a file was refused.
     """
     settings = load_settings()
-    configure_logging("error", settings.log_format)
     for path in paths:
         if not os.path.lexists(path):
             raise ConfigurationError(f"{path}: there is no such file or folder")
@@ -73,6 +71,8 @@ def _list_globs(pool: ParserPool, wanted: Sequence[str]) -> dict[str, tuple[str,
             globs[provider] = pool.list_globs(provider)
         except ProviderFailed as error:
             err.print(f"wump: {provider} is broken, its formats are not read: {error}", markup=False)
+    if not globs:
+        raise WumpError("no provider can read manifests: pip install wump-provider-npm wump-provider-pypi")
     return globs
 
 

@@ -22,7 +22,9 @@ SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "max_connections": "100",
-    "shared_buffers": "128MB",
+    # Each page is written to the log whole once between two checkpoints: the fewer these, the less is written.
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
     "autovacuum_naptime": "15s",
     "log_checkpoints": "off",
     "timezone": "UTC",
@@ -64,7 +66,8 @@ class PostgresServer:
             self._make_cluster(data, server_lock)
         self._check_cluster(data)
         _remove_foreign_pid_file(data)
-        settings = SETTINGS | {"port": str(port)} | ({} if self.durable else NOT_DURABLE)
+        settings = SETTINGS | {"port": str(port), "shared_buffers": f"{_count_shared_megabytes()}MB"}
+        settings |= {} if self.durable else NOT_DURABLE
         options = shlex.join(word for key, value in settings.items() for word in ("-c", f"{key}={value}"))
         # -W: `start_or_join` does the waiting. pg_ctl gives the server a session of its own.
         arguments = ["-D", str(data), "-l", str(self.folder / LOG_NAME), "-W", "-o", options, "start"]
@@ -163,6 +166,15 @@ class PostgresServer:
             check=False,
         )
         return result.stdout.strip() if result.returncode == 0 else None
+
+
+def _count_shared_megabytes() -> int:
+    """A sixteenth of the machine's memory for Postgres to share, at least 128 MB and at most a gigabyte."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 128
+    return min(max(memory // 16 // 2**20, 128), 1024)
 
 
 def _environment() -> dict[str, str]:

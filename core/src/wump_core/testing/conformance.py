@@ -215,9 +215,9 @@ class ProviderConformance:
 
     # Manners.
 
-    def test_only_declared_hosts_are_asked(self, loaded: Provider, asking: Case, records: bool) -> None:
-        """Requests go through `context.http` alone, to hosts that the settings name."""
-        played = self._play(loaded, asking, records=records)
+    def test_only_declared_hosts_are_asked(self, loaded: Provider, case: Case, records: bool) -> None:
+        """Requests go through `context.http` alone, to hosts that the settings name; parsing opens no socket."""
+        played = self._play(loaded, case, records=records)
         _fail(
             [
                 *(f"{line}: the host is in no setting, neither `base_url` nor `hosts`" for line in played.undeclared),
@@ -274,7 +274,10 @@ class ProviderConformance:
     # Manifests.
 
     def test_junk_raises_only_invalid_manifest(self, loaded: Provider, manifest: Case) -> None:
-        """Junk of any kind is read or refused with `InvalidManifest`, within 20 seconds and 2 GiB a piece."""
+        """Junk of any kind is read or refused with `InvalidManifest`, within 20 seconds and 2 GiB a piece.
+
+        Nothing is opened meanwhile: a parser is pure.
+        """
         root = self.recordings / "manifests"
         record = play_manifest(loaded, manifest, root).pages[0]
         siblings = sorted(

@@ -63,6 +63,7 @@ def main() -> None:
     path, content = task["path"], Path(task["root"], task["path"]).read_bytes()
     siblings = {name: Path(task["root"], name).read_bytes() for name in task["siblings"]}
     _bound_memory()
+    events = _watch()
     for name, junk in list_junk(content):
         pieces = {name: (junk, siblings)}
         if siblings:
@@ -70,8 +71,12 @@ def main() -> None:
         for piece, files in pieces.items():
             print(f"try {piece}", flush=True)  # noqa: T201
             _bound_time(task.get("seconds", CPU_SECONDS))
+            del events[:]
             _try(provider, piece, path, *files)
+            seen = next(iter(events), None)
             _bound_time(0)
+            if seen is not None:
+                _report(f"{piece}: a parser is pure, and this one does {seen}")
     print("done", flush=True)  # noqa: T201 - it is what the parent reads
 
 
@@ -81,8 +86,28 @@ def _try(provider: Any, name: str, path: str, content: bytes, siblings: dict[str
     except InvalidManifest:
         pass
     except BaseException as error:
-        found = f"{name}: {error}"[:500]
-        print(f"bad {json.dumps(found)}", flush=True)  # noqa: T201
+        _report(f"{name}: {error}")
+
+
+def _report(fault: str) -> None:
+    print(f"bad {json.dumps(fault[:500])}", flush=True)  # noqa: T201
+
+
+def _watch() -> list[str]:
+    """A list that grows with what is opened, connected or started; modules that are imported late don't count."""
+    events: list[str] = []
+    places = tuple(os.path.realpath(place) for place in (*sys.path, sys.prefix, sys.base_prefix) if place)
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if event.startswith(("socket.connect", "socket.getaddrinfo", "subprocess.", "os.system", "os.posix_spawn")):
+            events.append(event)
+        elif event == "open" and isinstance(arguments[0], str | bytes):
+            path = os.path.realpath(os.fsdecode(arguments[0]))
+            if not path.startswith(places):
+                events.append(f"open {path}")
+
+    sys.addaudithook(watch)
+    return events
 
 
 def _bound_time(seconds: int) -> None:

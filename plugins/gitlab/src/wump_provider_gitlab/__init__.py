@@ -2,6 +2,7 @@
 
 from wump_core import (
     Context,
+    DependencyRecord,
     OrganizationRecord,
     Page,
     ProviderHealth,
@@ -12,7 +13,8 @@ from wump_core import (
     hookimpl,
 )
 
-from wump_provider_gitlab import accounts, files, projects, search
+from wump_provider_gitlab import accounts, dependencies, files, projects, search
+from wump_provider_gitlab.parse import parse_list
 from wump_provider_gitlab.settings import LIMITS, GitLabSettings
 
 
@@ -58,6 +60,12 @@ async def fetch_file(context: Context, url: str, revision: str, path: str) -> by
 
 
 @hookimpl
+async def fetch_dependency_graph(context: Context, url: str, cursor: str | None) -> Page[DependencyRecord]:
+    """Fetch what GitLab's dependency scanning found, where a project has it."""
+    return await dependencies.fetch_page(context, url, cursor)
+
+
+@hookimpl
 async def fetch_organization(context: Context, host: str, login: str) -> OrganizationRecord:
     """Fetch a group, nested ones by their path, or the person of that name."""
     return await accounts.fetch_organization(context, host, login)
@@ -71,4 +79,6 @@ async def health_check(context: Context) -> ProviderHealth:
         params={"per_page": 1, "simple": "true", "order_by": "id", "sort": "asc"},
         extensions={"wump_resource": "projects"},
     )
-    return ProviderHealth(ok=response.status_code < 500, detail=f"answered {response.status_code}")
+    response.raise_for_status()
+    parse_list(response.json())
+    return ProviderHealth(ok=True, detail=f"answered {response.status_code}")

@@ -1,11 +1,10 @@
 """Groups and people."""
 
-from urllib.parse import quote
-
 import httpx
 from wump_core import Context, NotFound, OrganizationRecord
 
-from wump_provider_gitlab.parse import parse_group, parse_list, parse_user
+from wump_provider_gitlab.addresses import check_host, quote_segment
+from wump_provider_gitlab.parse import parse_group, parse_list, parse_object, parse_user
 from wump_provider_gitlab.settings import GitLabSettings
 
 
@@ -15,10 +14,11 @@ async def fetch_organization(context: Context, host: str, login: str) -> Organiz
     Raises:
         NotFound: There is neither, or none that may be seen.
     """
+    check_host(context, host)
     response = await context.http.get(
-        f"{context.settings.base_url}/groups/{quote(login, safe='')}",
+        f"{context.settings.base_url}/groups/{quote_segment(login)}",
         params={"with_projects": "false"},
-        extensions={"wump_resource": "group"},
+        extensions={"wump_resource": "owners"},
     )
     if response.status_code == httpx.codes.NOT_FOUND and "/" not in login:
         return await _fetch_user(context, host, login)
@@ -31,11 +31,11 @@ async def _fetch_user(context: Context, host: str, login: str) -> OrganizationRe
     response.raise_for_status()
     users = [user for user in parse_list(response.json()) if str(user.get("username")).lower() == login.lower()]
     if not users:
-        raise NotFound(f"there is neither a group nor a person {login}")
-    user = users[0]
+        raise NotFound(f"there is neither a group nor a person {login[:200]}")
+    user = parse_object(users[0], "id")
     # Only with a token GitLab says more of a person than the name.
-    if isinstance(context.settings, GitLabSettings) and context.settings.token and isinstance(user.get("id"), int):
-        response = await context.http.get(f"{context.settings.base_url}/users/{user['id']}")
+    if isinstance(context.settings, GitLabSettings) and context.settings.token:
+        response = await context.http.get(f"{context.settings.base_url}/users/{int(user['id'])}")
         response.raise_for_status()
         user = response.json()
     return parse_user(user, host)

@@ -4,6 +4,7 @@ GitLab answers with `Link`, with `x-next-page`, or with both, whichever was aske
 another host or port where a proxy stands before the instance: only its query is believed.
 """
 
+import re
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -17,7 +18,7 @@ def next_parameters(response: httpx.Response, asked: dict[str, str]) -> dict[str
     """What to ask for after this page; null at the end.
 
     Raises:
-        ValueError: The address of the next page can't be read.
+        ValueError: The address of the next page can't be read, or is that of this page.
     """
     link = response.links.get("next", {}).get("url")
     if link:
@@ -27,4 +28,32 @@ def next_parameters(response: httpx.Response, asked: dict[str, str]) -> dict[str
         following = asked | {"page": page}
     else:
         return None
-    return following if following != asked else None
+    if following == asked:
+        raise ValueError("the next page is the same page")
+    return following
+
+
+def next_page(response: httpx.Response, asked: dict[str, str]) -> int | None:
+    """The number of the page after this one, where pages are asked for by number; null at the end.
+
+    Raises:
+        ValueError: It is no number, or not a higher one.
+    """
+    following = next_parameters(response, asked)
+    if following is None:
+        return None
+    page = parse_number(following.get("page", ""))
+    if page is None or page <= int(asked["page"]):
+        raise ValueError("the next page has no number that is higher")
+    return page
+
+
+def parse_total(response: httpx.Response) -> int | None:
+    """How many rows there are in all; null where GitLab doesn't tell, as with more than 10,000."""
+    return parse_number(response.headers.get("x-total", ""))
+
+
+def parse_number(text: str) -> int | None:
+    """A number as GitLab and our cursors write it; null where it is none."""
+    text = text.strip()
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None

@@ -6,6 +6,7 @@ a list with `simple`, lacks many keys: what is absent is unknown. Where a key is
 A ValueError is what wump calls an invalid response; in a list it costs only its item.
 """
 
+from datetime import datetime
 from typing import Any, Literal
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
@@ -77,7 +78,7 @@ def parse_project(document: Any, host: str, languages: Any = None) -> Repository
         archived=_flag(project, "archived"),
         mirror=_flag(project, "mirror"),
         empty=_flag(project, "empty_repo"),
-        default_branch=project.get("default_branch"),
+        default_branch=project.get("default_branch") or None,
         created_at=project.get("created_at"),
     )
 
@@ -134,6 +135,19 @@ def parse_entry(item: dict[str, Any]) -> TreeEntry | None:
     return TreeEntry(path=item["path"], blob=item["id"], kind=kind)
 
 
+def is_active_after(project: dict[str, Any], moment: datetime) -> bool:
+    """Whether something happened in it after that moment; not where GitLab doesn't tell."""
+    try:
+        return datetime.fromisoformat(str(project.get("last_activity_at"))) > moment
+    except (ValueError, TypeError):
+        return False
+
+
+def has_language(languages: Any, name: str) -> bool:
+    """Whether a part of a project is in that language."""
+    return name.casefold() in map(str.casefold, _object(languages))
+
+
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
@@ -161,4 +175,4 @@ def _licence(value: Any) -> str | None:
 
 def _most_used(languages: Any) -> str | None:
     shares = {name: share for name, share in _object(languages).items() if isinstance(share, int | float)}
-    return max(shares, key=lambda name: shares[name]) if shares else None
+    return _text(max(shares, key=lambda name: shares[name]), 255) if shares else None

@@ -153,7 +153,12 @@ def make_dependency(
     """
     if marker and not is_marker(marker):
         reading = make_dependency(
-            name, place, requirement=requirement, resolved_version=resolved_version, source=source, readable=False
+            name,
+            place,
+            requirement=requirement,
+            resolved_version=resolved_version,
+            source=source,
+            readable="extra" not in marker,
         )
         return Reading(reading.dependency, f"{quote(name)}: {quote(marker)} is no valid marker: left out")
     purl = _purl_of(name) if source == "registry" else None
@@ -254,7 +259,12 @@ def _take_apart(rest: str, *, valid: bool) -> _Parts:
         return _Parts(url or None, marker if marker and readable else None, url=True, readable=readable)
     specifier, semicolon, marker = (part.strip() for part in rest.partition(";"))
     if semicolon and not valid and not is_marker(marker):
-        return _Parts(rest, readable=False)
+        # It may ask for an extra: then the scope can't be told.
+        return _Parts(_without_brackets(specifier), readable="extra" not in marker)
+    return _Parts(_without_brackets(specifier), marker or None)
+
+
+def _without_brackets(specifier: str) -> str | None:
     if specifier.startswith("(") and specifier.endswith(")"):
         specifier = specifier[1:-1].strip()
-    return _Parts(specifier or None, marker or None)
+    return specifier or None

@@ -165,7 +165,10 @@ def _text(error: Exception) -> bytes:
 @cache
 def _load(provider: str) -> Any:
     """The provider's hooks; pluggy passes each those arguments that it takes."""
-    (entry,) = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP, name=provider)
+    found = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP, name=provider)
+    if len(found) != 1:
+        raise LookupError("several distributions announce it, uninstall all but one" if found else "not installed")
+    (entry,) = found
     manager = pluggy.PluginManager(PROJECT_NAME)
     manager.add_hookspecs(DataProvider)
     manager.register(entry.load(), provider)

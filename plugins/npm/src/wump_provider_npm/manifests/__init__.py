@@ -51,10 +51,10 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         "pnpm-lock.yaml",
-        ("pnpm-lock.yaml",),
+        ("pnpm-lock.yaml", "shrinkwrap.yaml"),
         "lockfile",
         16 * _MB,
-        "Versions 5, 6 and 9: installed versions, direct or transitive, scope, links between workspaces.",
+        "Versions 5, 6 and 9, and the older shrinkwrap.yaml: installed versions, direct or transitive, scope, links.",
         parse_pnpm_lock,
     ),
     Format(

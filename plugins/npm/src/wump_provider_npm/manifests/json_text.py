@@ -69,6 +69,9 @@ def _blank(found: re.Match[str]) -> str:
     return found[0] if found[0][0] == '"' else _NOT_A_LINE_FEED.sub(" ", found[0])
 
 
+_FIRST_KEY = rb'"%s"\s*:\s*\{\s*"[^"\\]*(?:\\.[^"\\]*)*"(\s*:\s*[{\[])'
+
+
 class KeyFinder:
     """Finds the lines of the keys of an object, asked for in the order in which they stand in the text.
 
@@ -79,26 +82,26 @@ class KeyFinder:
 
     def __init__(self, text: bytes, field: str) -> None:
         """`field` is the key of the outermost object under which the keys stand; their values are collections."""
-        self._text = text
-        self._at = max(text.find(b'"%s"' % field.encode()), 0)
+        first = re.search(_FIRST_KEY % re.escape(field.encode()), text)
+        self._text = text if first else b""
+        self._at = first.start() if first else 0
+        self._end = first[1] if first else b""
         self._counted_to = 0
         self._misses = 0
         self._line = 1
-        style = re.compile(
-            rb'"%s"\s*:\s*\{\s*"[^"\\]*(?:\\.[^"\\]*)*"(\s*:\s*[{\[])' % re.escape(field.encode())
-        ).match(text, self._at)
-        self._end = style[1] if style else b": {"
 
     def find(self, key: str) -> int | None:
         """The line of the next such key, from 1; null if there is none."""
         if len(key) > MAX_KEY_LENGTH:
             return None
-        place = self._text.find(b'"%s"%s' % (key.encode(), self._end), self._at)
+        written = b'"%s"%s' % (key.encode(), self._end)
+        place = self._text.find(written, self._at)
         if place < 0:
             self._misses += 1
             if self._misses >= MAX_MISSES:
                 self._text = b""
             return None
         self._line += self._text.count(b"\n", self._counted_to, place)
-        self._at = self._counted_to = place
+        self._counted_to = place
+        self._at = place + len(written)
         return self._line

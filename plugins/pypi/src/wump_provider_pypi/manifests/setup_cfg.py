@@ -29,16 +29,23 @@ _SCOPES: dict[tuple[str, str], Scope] = {
 }
 _EXTRAS = "options.extras_require"
 _SECTION = re.compile(r"\[(?P<name>.+)\]")
+_REFERENCE = re.compile(r"%\(([^)]+)\)s")
+_MAX_REFERENCES = 3
 _OPTION = re.compile(r"(?P<name>[^=:]*)[=:](?P<value>.*)")
 
 
 class Value(NamedTuple):
-    """One line of an option's value."""
+    """One line of an option's value; `start` is the line of the option."""
 
     section: str
     option: str
+    start: int
     line: int
     text: str
+
+
+Options = dict[tuple[str, str], dict[int, list[Value]]]
+"""The lines of each value of each option. An option may be written several times: all of its values count."""
 
 
 def parse_setup_cfg(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
@@ -48,39 +55,39 @@ def parse_setup_cfg(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
         InvalidManifest: It is no UTF-8.
     """
     findings = Findings()
-    options: dict[tuple[str, str], list[Value]] = {}
+    options: Options = {}
     for value in read_values(decode_text(content), findings):
-        options.setdefault((value.section, value.option), []).append(value)
+        options.setdefault((value.section, value.option), {}).setdefault(value.start, []).append(value)
     project = make_project(*(_first(options, ("metadata", key)) for key in ("name", "version")))
     own_name = canonicalize_name(project.name) if project and project.name else None
     included = Included(path, siblings, findings)
-    for (section, option), values in options.items():
+    for (section, option), written in options.items():
         scope = _SCOPES.get((section, option.replace("-", "_")))
         field = shorten(make_storable(f"{section}.{option}"), MAX_SHORT)
         if scope:
-            _add(findings, included, values, Place(field=field, scope=scope), own_name)
+            _add(findings, included, _entries(options, written), Place(field=field, scope=scope), own_name)
         elif section == _EXTRAS:
             extra = canonicalize_name(option)
             place = Place(field=field, scope="optional", groups=(extra,) if extra else (), optional=True)
-            _add(findings, included, values, place, own_name)
+            _add(findings, included, _entries(options, written), place, own_name)
     return findings.finish(path, FORMAT, project=project, needs=included.needs)
 
 
 def read_values(text: str, findings: Findings) -> Iterator[Value]:
     """The lines of all values, as configparser joins them: what is indented more than its option continues it."""
-    section, option, indent = "", "", 0
+    section, option, indent, start = "", "", 0, 0
     for number, raw in enumerate(io.StringIO(text, newline=None), 1):
         line = raw.strip()
         if not line or line[0] in "#;":
             continue
         depth = len(raw) - len(raw.lstrip())
         if option and depth > indent:
-            yield Value(section, option, number, line)
+            yield Value(section, option, start, number, line)
         elif header := _SECTION.match(line):
             section, option = header["name"], ""
         elif match := _OPTION.match(line):
-            option, indent = match["name"].strip().lower(), depth
-            yield Value(section, option, number, match["value"].strip())
+            option, indent, start = match["name"].strip().lower(), depth, number
+            yield Value(section, option, start, number, match["value"].strip())
         else:
             option = ""
             findings.note("expected a section or an option", line=number)
@@ -88,13 +95,15 @@ def read_values(text: str, findings: Findings) -> Iterator[Value]:
                 return
 
 
-def _first(options: Mapping[tuple[str, str], list[Value]], key: tuple[str, str]) -> str | None:
-    texts = [value.text for value in options.get(key, ()) if value.text]
+def _first(options: Options, key: tuple[str, str]) -> str | None:
+    texts = [value.text for values in options.get(key, {}).values() for value in values if value.text]
     return texts[0] if len(texts) == 1 and not texts[0].startswith(("attr:", "file:")) else None
 
 
-def _add(findings: Findings, included: Included, values: list[Value], place: Place, own_name: str | None) -> None:
-    for line, text in _entries(values):
+def _add(
+    findings: Findings, included: Included, entries: Iterator[tuple[int, str]], place: Place, own_name: str | None
+) -> None:
+    for line, text in entries:
         if findings.stop(field=place.field, line=line):
             return
         if text.startswith("file:"):
@@ -102,22 +111,30 @@ def _add(findings: Findings, included: Included, values: list[Value], place: Pla
                 included.add(Line(line, "include", name.strip()))
                 read_strangers(findings, included, place)
             continue
-        at = Place(place.field, line, place.scope, place.groups, place.optional)
-        dependency, problem = parse_requirement(text, at)
+        dependency, problem = parse_requirement(text, place._replace(line=line))
         if problem:
             findings.note(problem, field=place.field, line=line)
         if dependency and canonicalize_name(dependency.name) != own_name:
             findings.add(dependency)
 
 
-def _entries(values: list[Value]) -> Iterator[tuple[int, str]]:
-    """A list has one entry to a line; on a single line, semicolons part the entries. Markers start with one too."""
-    given = [(value.line, re.split(r"(?:^|\s)#", value.text, maxsplit=1)[0].strip()) for value in values]
-    given = [(line, text) for line, text in given if text]
-    if len(given) != 1 or given[0][0] != values[0].line:
-        yield from given
-        return
-    line, text = given[0]
+def _entries(options: Options, written: Mapping[int, list[Value]], depth: int = 0) -> Iterator[tuple[int, str]]:
+    """The entries of a list: one to a line, or parted by semicolons. `%(name)s` is what another option lists."""
+    for values in written.values():
+        given = [(value.line, re.split(r"(?:^|\s)#", value.text, maxsplit=1)[0].strip()) for value in values]
+        given = [(line, text) for line, text in given if text]
+        if len(given) == 1 and given[0][0] == values[0].start:
+            given = list(_part(*given[0]))
+        for line, text in given:
+            if reference := _REFERENCE.fullmatch(text):
+                if depth < _MAX_REFERENCES:
+                    yield from _entries(options, options.get((values[0].section, reference[1].lower()), {}), depth + 1)
+            else:
+                yield line, text
+
+
+def _part(line: int, text: str) -> Iterator[tuple[int, str]]:
+    """The entries of a single line; a semicolon may also start a marker."""
     entry = ""
     for part in map(str.strip, text.split(";")):
         if entry and is_marker(part):
