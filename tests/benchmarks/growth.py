@@ -1,5 +1,6 @@
 """Whether a page stays what it was as everything grows, and what partitions by package change."""
 
+import shutil
 import statistics
 import time
 from collections.abc import AsyncGenerator
@@ -9,6 +10,7 @@ from functools import partial
 
 import asyncpg
 from pydantic import SecretStr
+from wump_core.errors import ConfigurationError
 from wump_core.store import make_engine
 from wump_migrations import partitions, runner
 
@@ -38,12 +40,18 @@ async def measure_growth(bench: Bench) -> Measurement:
 
 
 async def measure_partitions(bench: Bench) -> Measurement:
-    """Plain tables, then the same in partitions: what turning over takes, pages, filters, and deriving all anew."""
+    """Plain tables, then the same in partitions: what turning over takes, pages, and filters."""
     found = Measurement("partitions", f"Plain big tables against {PARTITIONS} hash partitions of each")
-    plain, plain_tail = await _page_and_filters(bench)
     layouts = await partitions.list_layouts(bench.engine)
     for layout in layouts:
-        found.add_figure(f"{layout.table}, with its indexes", "GB", [layout.bytes / 2**30])
+        found.add_figure(f"{layout.table}, with its indexes", "GB", [layout.bytes / partitions.GB])
+    folder = await bench.connection.fetchval("SHOW data_directory")
+    try:
+        partitions.require_space(layouts, PARTITIONS, free_bytes=shutil.disk_usage(folder).free)
+    except ConfigurationError as error:
+        found.notes.append(f"Not turned over: {error}")
+        return found
+    plain, plain_tail = await _page_and_filters(bench)
     started = time.perf_counter()
     await partitions.partition_tables(bench.engine, PARTITIONS, notify=lambda _: None)
     found.add_figure("turning the three tables over", "s", [time.perf_counter() - started])
@@ -60,8 +68,8 @@ async def measure_partitions(bench: Bench) -> Measurement:
 async def measure_partitioned_load(bench: Bench) -> Measurement:
     """Deriving everything into empty partitions, as `first_load` does into plain tables."""
     found = Measurement("partitioned_load", f"Deriving all, with {PARTITIONS} hash partitions of each big table")
-    await partitions.partition_tables(bench.engine, PARTITIONS, notify=lambda _: None)
     await bench.connection.execute("TRUNCATE dependencies, package_organizations, package_totals, package_deltas")
+    await partitions.partition_tables(bench.engine, PARTITIONS, notify=lambda _: None)
     found.add_figure("deriving all", "s", [await derive(bench)])
     return found
 

@@ -25,7 +25,7 @@ _SIZES = """## Sizes
 |---|---|---|---|---|---|
 | `tiny` | 1,000 | 2,000 | 1,000 | 30 thousand | the smoke test among the tests |
 | `small` | 100,000 | 200,000 | 120,000 | 3 million | the default |
-| `large` | 1,000,000 | 2,000,000 | 300,000 | 30 million | about 60 GB of disk and hours |
+| `large` | 1,000,000 | 2,000,000 | 300,000 | 30 million | about 75 GB of disk and hours |
 
 Each repository publishes one package, which states what it needs. Popularity is Zipf's, and about half of all
 repositories use the hottest package. The embedded servers run as they do for anyone: durable, with their defaults.

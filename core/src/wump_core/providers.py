@@ -6,6 +6,7 @@ Whatever a plugin's code raises leaves here as one of the errors of `wump_core.e
 
 import asyncio
 import importlib.metadata
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -329,12 +330,18 @@ def load_providers(wanted: Sequence[str] = (), *, probed: bool = False) -> Provi
     found: dict[str, list[EntryPoint]] = {}
     for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
         found.setdefault(entry.name, []).append(entry)
+    strangers = _find_strangers()
     active: list[Provider] = []
     broken: list[BrokenProvider] = []
-    names = list(dict.fromkeys(wanted or sorted(found)))
+    names = list(dict.fromkeys(wanted or sorted({*found, *strangers})))
     unimportable = probe_imports([name for name in names if len(found.get(name, ())) == 1]) if probed else {}
     for name in names:
         entries = found.get(name, [])
+        if not entries and name in strangers:
+            entry = strangers[name]
+            reason = f"built for the hooks {entry.group}, and this wump has {ENTRY_POINT_GROUP}: upgrade one of them"
+            broken.append(BrokenProvider(name, *_distribution(entry), reason))
+            continue
         if not entries:
             known = ", ".join(sorted(found)) or "none"
             broken.append(BrokenProvider(name, f"wump-provider-{name}", "", f"not installed; installed are: {known}"))
@@ -358,6 +365,18 @@ def load_providers(wanted: Sequence[str] = (), *, probed: bool = False) -> Provi
             broken.append(BrokenProvider(name, *_distribution(entry), _storable(reason)))
             log.warning("provider.broken", provider=name, reason=_storable(reason))
     return Providers(active, broken)
+
+
+def _find_strangers() -> dict[str, EntryPoint]:
+    """Plugins that are built for another version of the hooks, by name; they are named, not imported."""
+    everything = importlib.metadata.entry_points()
+    groups = [group for group in everything.groups if re.fullmatch(r"wump\.providers\.v\d{1,4}", group)]
+    return {
+        entry.name: entry
+        for group in sorted(groups)
+        if group != ENTRY_POINT_GROUP
+        for entry in everything.select(group=group)
+    }
 
 
 def _load(entry: EntryPoint) -> Provider:

@@ -79,7 +79,7 @@ class RepositoryClaim(Record):
 class DependencyRecord(Record):
     """One statement of a package or manifest: this needs that.
 
-    `purl` is the real package (aliases resolved) and null for what is no registry package: git, url, path
+    `purl` is the real package (aliases resolved) and null for what is no registry package: git, url, path, link
     and workspace dependencies, which are kept as such and not counted.
     """
 

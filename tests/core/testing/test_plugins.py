@@ -168,3 +168,20 @@ def test_a_missing_setting_is_shown_and_takes_the_capability_away(run: Run) -> N
     row = npm(WUMP_PROVIDER_NPM_CHANGES_URL="https://changes.registry.example")
     assert row["reason"] is None
     assert "fetch_changes" in row["capabilities"]
+
+
+def test_a_plugin_for_other_hooks_is_named_and_not_imported(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = tmp_path / "wump_provider_later-2.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: wump-provider-later\nVersion: 2.0\n")
+    (about / "entry_points.txt").write_text("[wump.providers.v2]\nlater = a_module_that_nobody_has\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for wanted in ("", "npm,later"):
+        shown = run("--format", "json", WUMP_PROVIDERS=wanted)
+        assert shown.returncode == 1
+        rows = {row["name"]: row for row in json.loads(shown.stdout)}
+        assert rows["npm"]["state"] == "active"
+        assert (rows["later"]["state"], rows["later"]["version"]) == ("broken", "2.0")
+        assert rows["later"]["reason"].startswith("built for the hooks wump.providers.v2, and this wump has")

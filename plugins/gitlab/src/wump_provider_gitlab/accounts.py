@@ -5,7 +5,7 @@ from wump_core import Context, NotFound, OrganizationRecord
 
 from wump_provider_gitlab.addresses import check_host, quote_segment
 from wump_provider_gitlab.parse import parse_group, parse_list, parse_object, parse_user
-from wump_provider_gitlab.settings import GitLabSettings
+from wump_provider_gitlab.settings import has_token
 
 
 async def fetch_organization(context: Context, host: str, login: str) -> OrganizationRecord:
@@ -32,10 +32,9 @@ async def _fetch_user(context: Context, host: str, login: str) -> OrganizationRe
     users = [user for user in parse_list(response.json()) if str(user.get("username")).lower() == login.lower()]
     if not users:
         raise NotFound(f"there is neither a group nor a person {login[:200]}")
-    user = parse_object(users[0], "id")
-    # Only with a token GitLab says more of a person than the name.
-    if isinstance(context.settings, GitLabSettings) and context.settings.token:
-        response = await context.http.get(f"{context.settings.base_url}/users/{int(user['id'])}")
+    user = parse_object(users[0], "id", int)
+    if has_token(context):
+        response = await context.http.get(f"{context.settings.base_url}/users/{user['id']}")
         response.raise_for_status()
         user = response.json()
     return parse_user(user, host)

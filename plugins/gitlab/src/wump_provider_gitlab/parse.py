@@ -12,9 +12,9 @@ from typing import Any, Literal
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from wump_core import OrganizationRecord, RepositoryRecord, TreeEntry
 
-_OWNER_KINDS: dict[object, Literal["organization", "user"]] = {"group": "organization", "user": "user"}
+_OWNER_KINDS: dict[str, Literal["organization", "user"]] = {"group": "organization", "user": "user"}
 # Internal projects are seen by whoever has an account.
-_VISIBILITIES: dict[object, Literal["public", "private"]] = {
+_VISIBILITIES: dict[str, Literal["public", "private"]] = {
     "public": "public",
     "internal": "private",
     "private": "private",
@@ -22,13 +22,13 @@ _VISIBILITIES: dict[object, Literal["public", "private"]] = {
 _SYMLINK_MODE = "120000"
 
 
-def parse_object(document: Any, key: str) -> dict[str, Any]:
-    """The answer, if it is an object with this key.
+def parse_object(document: Any, key: str, kind: type = str) -> dict[str, Any]:
+    """The answer, if it is an object that has a text, or another kind of value, under this key.
 
     Raises:
         ValueError: It is none; the text names the key.
     """
-    if not isinstance(document, dict) or not document.get(key):
+    if not isinstance(document, dict) or not isinstance(document.get(key), kind) or not document[key]:
         raise ValueError(f"the answer is no object with `{key}`")
     return document
 
@@ -44,17 +44,18 @@ def parse_list(document: Any) -> list[Any]:
     return document
 
 
-def parse_project(document: Any, host: str, languages: Any = None) -> RepositoryRecord:
+def parse_project(document: Any, host: str, languages: Any = None, *, public: bool = False) -> RepositoryRecord:
     """Read a project, and the shares of its languages, where they were asked for.
 
-    There is no time of the last push: `last_activity_at` counts issues, too.
+    `public` says that everybody sees it, where the answer itself may not tell. There is no time of the last push:
+    `last_activity_at` counts issues, too.
 
     Raises:
         ValueError: It is no project, or a value is of the wrong type.
     """
     project = parse_object(document, "path_with_namespace")
     namespace = _object(project.get("namespace"))
-    owner_kind = _OWNER_KINDS.get(namespace.get("kind"), "unknown")
+    owner_kind = _OWNER_KINDS.get(str(namespace.get("kind")), "unknown")
     # A person's namespace has an id of its own, which is not the person's.
     owner_id = namespace.get("id") if owner_kind == "organization" else _object(project.get("owner")).get("id")
     is_full = "visibility" in project
@@ -66,7 +67,7 @@ def parse_project(document: Any, host: str, languages: Any = None) -> Repository
         owner=namespace.get("full_path") or project["path_with_namespace"].rpartition("/")[0] or None,
         owner_id=_identifier(owner_id),
         owner_kind=owner_kind,
-        visibility=_VISIBILITIES.get(project.get("visibility")),
+        visibility=_VISIBILITIES.get(str(project.get("visibility")), "public" if public else None),
         description=_text(project.get("description"), 2_000),
         language=_most_used(languages),
         licence=_licence(project.get("license")),
@@ -153,7 +154,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _identifier(value: Any) -> str | None:
-    return None if value is None else str(value)
+    return str(value) if isinstance(value, int | str) else None
 
 
 def _text(value: Any, limit: int) -> str | None:

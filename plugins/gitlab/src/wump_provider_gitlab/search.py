@@ -23,6 +23,8 @@ async def fetch_page(context: Context, query: RepositoryQuery, cursor: str | Non
     GitLab filters by text, and but for a group's projects by language, topic and last activity, which a push is one
     of. All else is filtered here.
 
+    Only public projects are asked for, so that all found are public.
+
     Raises:
         NotFound: There is no such owner.
         ValueError: The cursor is none of this search.
@@ -36,7 +38,9 @@ async def fetch_page(context: Context, query: RepositoryQuery, cursor: str | Non
         response = await _ask(context, query, place, asked)
     response.raise_for_status()
     host = context.settings.code_host or ""
-    found, diagnostics = collect_items(parse_list(response.json()), lambda item: (item, parse_project(item, host)))
+    found, diagnostics = collect_items(
+        parse_list(response.json()), lambda item: (item, parse_project(item, host, public=True))
+    )
     following = next_page(response, asked)
     # The list falls from star to star: below the lowest that is wanted there is nothing more.
     is_past = bool(found) and found[-1][1].stars is not None and found[-1][1].stars < (query.min_stars or 0)
@@ -115,7 +119,7 @@ async def _choose(
         return tuple(record for _, record in chosen)
     languages = [(item, record, await fetch_languages(context, item)) for item, record in chosen]
     return tuple(
-        parse_project(item, record.host, shares)
+        parse_project(item, record.host, shares, public=True)
         for item, record, shares in languages
         if has_language(shares, query.language)
     )

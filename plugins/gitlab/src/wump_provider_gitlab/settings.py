@@ -4,7 +4,7 @@ Source: GitLab's documentation, "Rate limits on GitLab.com" and "REST API authen
 has limits of its own, which an operator states in WUMP_PROVIDER_GITLAB_LIMITS.
 """
 
-from wump_core import Limit, RateLimits, TokenSettings
+from wump_core import Context, Limit, RateLimits, TokenSettings
 
 MINUTE = 60.0
 
@@ -14,6 +14,11 @@ class GitLabSettings(TokenSettings):
 
     base_url: str | None = "https://gitlab.com/api/v4"
     code_host: str | None = "gitlab.com"
+
+
+def has_token(context: Context) -> bool:
+    """Whether GitLab is asked with a token: without one it tells less, and only of what is public."""
+    return isinstance(context.settings, TokenSettings) and bool(context.settings.token)
 
 
 def _each_minute(**requests: int) -> dict[str, tuple[Limit, ...]]:

@@ -112,7 +112,7 @@ def parse_requirement(text: str, place: Place, *, lenient: bool = False) -> Read
         requirement=parts.requirement,
         marker=parts.marker,
         source=classify_url(parts.requirement or "") if parts.url else "registry",
-        readable=parts.readable,
+        readable=parts.readable and len(whole) <= MAX_REQUIREMENT_LENGTH,
     )
     return Reading(reading.dependency, problem or reading.problem)
 

@@ -21,8 +21,8 @@ from wump_core.records import ManifestRecord
 
 from wump_worker.parsing.protocol import MAX_ANSWER_BYTES, Kind, Request, TooLong, dump_request, receive, send
 
-START_SECONDS = 30.0
-"""To start Python and import a plugin."""
+START_SECONDS, IMPORT_SECONDS = 30.0, 20.0
+"""By the clock, to start Python, and to import a plugin."""
 
 FILE_SECONDS, MEGABYTE_SECONDS = 1.5, 0.5
 """Processor time for a file, with its siblings: a small one is read in milliseconds. A busy machine is no excuse."""
@@ -147,9 +147,9 @@ class _Child:
         """Load a plugin: its globs as JSON, or what is wrong, with the kind in the first byte."""
         if provider not in self._ready:
             try:
-                self._socket.settimeout(START_SECONDS)
+                self._socket.settimeout(IMPORT_SECONDS)
                 send(self._socket, dump_request(provider))
-                self._ready[provider] = receive(self._socket, seconds=START_SECONDS, most=MAX_ANSWER_BYTES)
+                self._ready[provider] = receive(self._socket, seconds=IMPORT_SECONDS, most=MAX_ANSWER_BYTES)
             except (OSError, EOFError, TooLong):
                 raise ProviderFailed(f"the plugin {provider} hangs or ends the process when it is imported") from None
         return self._ready[provider]

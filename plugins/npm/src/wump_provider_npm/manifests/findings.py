@@ -106,23 +106,25 @@ class Findings:
         return _RECORDS.validate_python([one for index, one in enumerate(fields) if index not in unnamed])
 
     def _make_fields(self, found: Dependency) -> dict[str, Any] | None:
-        """The fields of the record; those that have their default are left out."""
+        """The fields of the record, without what is seldom set."""
         name, requirement, resolved, scope, optional, direct, alias, source, groups, field, line = found
-        fields: dict[str, Any] = {"purl": None, "name": name, "scope": scope, "field": field, "line": line}
-        if source != "registry":
-            fields["source"] = source
-        else:
-            try:
-                fields["purl"] = find_purl(name)
-            except InvalidPurl:
-                self.note(field or name, "not an npm package name", line)
-                return None
+        try:
+            purl = find_purl(name) if source == "registry" else None
+        except InvalidPurl:
+            self.note(field or name, "not an npm package name", line)
+            return None
+        fields: dict[str, Any] = {
+            "purl": purl,
+            "name": name,
+            "resolved_version": resolved,
+            "scope": scope,
+            "direct": direct,
+            "source": source,
+            "field": field,
+            "line": line,
+        }
         if requirement is not None:
             fields["requirement"] = requirement
-        if resolved is not None:
-            fields["resolved_version"] = resolved
-        if not direct:
-            fields["direct"] = False
         if optional:
             fields["optional"] = True
         if alias is not None:

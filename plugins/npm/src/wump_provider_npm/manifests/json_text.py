@@ -69,7 +69,7 @@ def _blank(found: re.Match[str]) -> str:
     return found[0] if found[0][0] == '"' else _NOT_A_LINE_FEED.sub(" ", found[0])
 
 
-_FIRST_KEY = rb'"%s"\s*:\s*\{\s*"[^"\\]*(?:\\.[^"\\]*)*"(\s*:\s*[{\[])'
+_FIRST_KEY = rb'"%s"\s*:\s*\{\s*"[^"\\]*(?:\\.[^"\\]*)*("\s*:\s*[{\[])'
 
 
 class KeyFinder:
@@ -85,7 +85,7 @@ class KeyFinder:
         first = re.search(_FIRST_KEY % re.escape(field.encode()), text)
         self._text = text if first else b""
         self._at = first.start() if first else 0
-        self._end = first[1] if first else b""
+        self._end = first[1] if first else b""  # from the quote behind a key on
         self._counted_to = 0
         self._misses = 0
         self._line = 1
@@ -94,7 +94,7 @@ class KeyFinder:
         """The line of the next such key, from 1; null if there is none."""
         if len(key) > MAX_KEY_LENGTH:
             return None
-        written = b'"%s"%s' % (key.encode(), self._end)
+        written = b'"' + key.encode() + self._end
         place = self._text.find(written, self._at)
         if place < 0:
             self._misses += 1

@@ -30,7 +30,8 @@ _SCOPES: dict[tuple[str, str], Scope] = {
 _EXTRAS = "options.extras_require"
 _SECTION = re.compile(r"\[(?P<name>.+)\]")
 _REFERENCE = re.compile(r"%\(([^)]+)\)s")
-_MAX_REFERENCES = 3
+_MAX_DEPTH = 3
+_MAX_REFERRED = 20_000
 _OPTION = re.compile(r"(?P<name>[^=:]*)[=:](?P<value>.*)")
 
 
@@ -61,15 +62,16 @@ def parse_setup_cfg(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
     project = make_project(*(_first(options, ("metadata", key)) for key in ("name", "version")))
     own_name = canonicalize_name(project.name) if project and project.name else None
     included = Included(path, siblings, findings)
+    budget = iter(range(_MAX_REFERRED))
     for (section, option), written in options.items():
         scope = _SCOPES.get((section, option.replace("-", "_")))
         field = shorten(make_storable(f"{section}.{option}"), MAX_SHORT)
         if scope:
-            _add(findings, included, _entries(options, written), Place(field=field, scope=scope), own_name)
+            _add(findings, included, _entries(options, written, budget), Place(field=field, scope=scope), own_name)
         elif section == _EXTRAS:
             extra = canonicalize_name(option)
             place = Place(field=field, scope="optional", groups=(extra,) if extra else (), optional=True)
-            _add(findings, included, _entries(options, written), place, own_name)
+            _add(findings, included, _entries(options, written, budget), place, own_name)
     return findings.finish(path, FORMAT, project=project, needs=included.needs)
 
 
@@ -118,17 +120,26 @@ def _add(
             findings.add(dependency)
 
 
-def _entries(options: Options, written: Mapping[int, list[Value]], depth: int = 0) -> Iterator[tuple[int, str]]:
-    """The entries of a list: one to a line, or parted by semicolons. `%(name)s` is what another option lists."""
+def _entries(
+    options: Options, written: Mapping[int, list[Value]], budget: Iterator[int], depth: int = 0
+) -> Iterator[tuple[int, str]]:
+    """The entries of a list: one to a line, or parted by semicolons. `%(name)s` is what another option lists.
+
+    Args:
+        budget: One for each line that may still be told for another option, in the whole file.
+    """
     for values in written.values():
         given = [(value.line, re.split(r"(?:^|\s)#", value.text, maxsplit=1)[0].strip()) for value in values]
         given = [(line, text) for line, text in given if text]
         if len(given) == 1 and given[0][0] == values[0].start:
             given = list(_part(*given[0]))
         for line, text in given:
+            if depth and next(budget, None) is None:
+                return
             if reference := _REFERENCE.fullmatch(text):
-                if depth < _MAX_REFERENCES:
-                    yield from _entries(options, options.get((values[0].section, reference[1].lower()), {}), depth + 1)
+                referred = options.get((values[0].section, reference[1].lower()), {})
+                if depth < _MAX_DEPTH:
+                    yield from _entries(options, referred, budget, depth + 1)
             else:
                 yield line, text
 
