@@ -14,12 +14,25 @@ from wump_core.noise import Mark
 from wump_core.records import DependencyRecord, ManifestRecord, Project, RepositoryClaim, RepositoryRecord
 from wump_core.store.audit import rebuild
 from wump_core.store.dependents import fold_deltas
-from wump_core.store.files import FileFacts, RepositoryFacts, add_repository_names, list_known_files, save_repository
+from wump_core.store.files import (
+    COPIED_BY_OWNERS,
+    FileFacts,
+    RepositoryFacts,
+    add_repository_names,
+    list_known_files,
+    save_copies,
+    save_repository,
+)
 from wump_core.store.repositories import add_repositories
 
 
 def file(
-    path: str, *names: str, project: str | None = None, mark: Mark | None = None, error: str | None = None
+    path: str,
+    *names: str,
+    project: str | None = None,
+    mark: Mark | None = None,
+    error: str | None = None,
+    content: str | None = None,
 ) -> FileFacts:
     """An npm manifest that needs these packages, each on a line of its own; `~name` is an indirect one."""
     record = ManifestRecord(
@@ -42,7 +55,8 @@ def file(
         ),
     )
     url = f"https://github.com/a/b/blob/c0ffee/{path}"
-    return FileFacts(path, "npm", mark, uuid.uuid4(), (), url, None if error else record, error)
+    content = content or uuid.uuid4().hex
+    return FileFacts(path, "npm", content, mark, uuid.uuid4(), (), url, None if error else record, error)
 
 
 async def save_files(
@@ -150,6 +164,30 @@ async def test_marked_files_do_not_count_unless_another_one_does(engine: AsyncEn
     found = await read(engine, "base")
     assert found["totals"] == {"organizations": 1, "repositories": 1}
     assert found["evidence"]["acme"]["path"] == "package.json"
+
+
+async def mark_copies(engine: AsyncEngine, *contents: str) -> int:
+    async with engine.begin() as connection:
+        return await save_copies(connection, contents)
+
+
+async def test_a_file_that_many_owners_have_word_by_word_counts_for_none(engine: AsyncEngine) -> None:
+    needed = ("base", "one", "two", "three", "four")
+    for owner in range(COPIED_BY_OWNERS):
+        assert await mark_copies(engine, "same", "small") == 0
+        await save_files(
+            engine,
+            f"owner{owner}/app",
+            file("package.json", *needed, content="same"),
+            file("web/package.json", "left", content="small"),
+        )
+    assert len((await read(engine, "base"))["listed"]) == COPIED_BY_OWNERS
+    assert await mark_copies(engine, "same", "small") == COPIED_BY_OWNERS
+    assert (await read(engine, "base"))["totals"] == {"vendored": COPIED_BY_OWNERS}
+    # What states little may be the same by chance, and what is changed is nobody's copy.
+    assert len((await read(engine, "left"))["listed"]) == COPIED_BY_OWNERS
+    await save_files(engine, "owner0/app", file("package.json", *needed, content="own"), kept=("web/package.json",))
+    assert (await read(engine, "base"))["listed"] == {"owner0": 1}
 
 
 async def test_files_confirm_and_refute_what_packages_claim(engine: AsyncEngine) -> None:

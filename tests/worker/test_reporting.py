@@ -1,8 +1,11 @@
 """What workers see of the upstreams reaches the table of providers."""
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
+from e2e.processes import environment_of, run_wump
 from local_registry import LocalRegistry
 from worker.conftest import Ledger
 from wump_core.errors import CredentialsRejected, Unavailable
@@ -58,3 +61,25 @@ async def test_an_open_breaker_is_reported_with_its_reason(
     row = await see(ledger)
     assert row["healthy"] is False
     assert row["health"]
+
+
+def test_the_command_shows_what_workers_saw(settings: CoreSettings, registry: LocalRegistry) -> None:
+    environment = environment_of(settings, WUMP_PROVIDERS="npm")
+    before = run_wump("providers", "--seen", environment=environment)
+    assert (before.returncode, "no worker has reported" in before.stdout) == (0, True), before.stderr
+
+    async def work() -> None:
+        registry.add_npm("good")
+        registry.answers["/npm/bad"] = (403, {}, b"")
+        async with open_resources(settings, WorkerSettings()) as opened:
+            await ask(opened, "npm:good")
+            with pytest.raises(CredentialsRejected):
+                await ask(opened, "npm:bad")
+            await report(opened)
+
+    asyncio.run(work())
+    (row,) = json.loads(run_wump("providers", "--seen", "--format", "json", environment=environment).stdout)
+    assert (row["seen"]["healthy"], row["seen"]["last_error"]) == (True, "HTTP 403")
+    assert row["seen"]["last_ok_at"]
+    shown = run_wump("providers", "--seen", environment=environment).stdout
+    assert "403" in shown

@@ -14,7 +14,7 @@ from valkey.exceptions import ValkeyError
 from wump_core.cli import EXIT_NO, EXIT_UNAVAILABLE
 from wump_core.embedded import describe_embedded, stop_embedded
 from wump_core.errors import ConfigurationError, ServerUnavailable
-from wump_core.providers import load_providers
+from wump_core.loading import load_providers
 from wump_core.servers import open_servers, read_schema_state
 from wump_core.services import list_services, run_services, stop_on_signals
 from wump_core.settings import CoreSettings, load_settings

@@ -1,21 +1,18 @@
-"""Providers: found by entry point, loaded one by one, called one at a time.
+"""Providers: chosen by what is asked, and called one at a time.
 
-A plugin that can't be loaded is kept as broken, with its reason, distribution and version; the others run.
-Whatever a plugin's code raises leaves here as one of the errors of `wump_core.errors`.
+Who is asked is one policy: of all that can do it, a package's registry first, since its own word counts, then the
+others in the operator's order (`WUMP_PROVIDERS`); the next one only where the one before is out of reach. Whatever a
+plugin's code raises leaves here as one of the errors of `wump_core.errors`.
 """
 
 import asyncio
-import importlib.metadata
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from importlib.metadata import EntryPoint
 from typing import Any, TypeVar
 
 import httpx
-import pluggy
 import structlog
 from pydantic import ValidationError
 
@@ -30,8 +27,7 @@ from wump_core.errors import (
     RateLimited,
     Unavailable,
 )
-from wump_core.hookspecs import CAPABILITIES, ENTRY_POINT_GROUP, PROJECT_NAME, Context, DataProvider, ProviderInfo
-from wump_core.probe import probe_imports
+from wump_core.hookspecs import CAPABILITIES, Context, ProviderInfo
 from wump_core.purl import Purl
 from wump_core.records import (
     DependencyRecord,
@@ -47,8 +43,7 @@ from wump_core.records import (
     SponsorshipRecord,
     TreeRecord,
 )
-from wump_core.registries import find_base_url
-from wump_core.settings import ProviderSettings, describe_settings_error
+from wump_core.settings import ProviderSettings
 
 CALL_DEADLINE_SECONDS = 45.0
 _HTTP_ERRORS: Mapping[int, tuple[type[ProviderError], str]] = {
@@ -60,6 +55,7 @@ _HTTP_ERRORS: Mapping[int, tuple[type[ProviderError], str]] = {
 }
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 log = structlog.get_logger("wump.providers")
 
 
@@ -91,15 +87,19 @@ class Provider:
 
     async def search_packages(self, context: Context, query: str, cursor: str | None) -> Page[PackageRecord]:
         """Call the hook."""
-        return await self._call(Page, self.hooks.search_packages, context=context, query=query, cursor=cursor)
+        return await self._call_page(
+            PackageRecord, self.hooks.search_packages, context=context, query=query, cursor=cursor
+        )
 
     async def fetch_dependents(self, context: Context, purl: Purl, cursor: str | None) -> Page[DependentRecord]:
         """Call the hook."""
-        return await self._call(Page, self.hooks.fetch_dependents, context=context, purl=purl, cursor=cursor)
+        return await self._call_page(
+            DependentRecord, self.hooks.fetch_dependents, context=context, purl=purl, cursor=cursor
+        )
 
     async def fetch_changes(self, context: Context, cursor: str | None) -> Page[str]:
         """Call the hook."""
-        page = await self._call(Page, self.hooks.fetch_changes, context=context, cursor=cursor)
+        page = await self._call_page(str, self.hooks.fetch_changes, context=context, cursor=cursor)
         if page.next_cursor is None:
             raise InvalidResponse(f"{self.name} does not say from where its changes go on")
         return page
@@ -108,7 +108,9 @@ class Provider:
         self, context: Context, query: RepositoryQuery, cursor: str | None
     ) -> Page[RepositoryRecord]:
         """Call the hook."""
-        return await self._call(Page, self.hooks.search_repositories, context=context, query=query, cursor=cursor)
+        return await self._call_page(
+            RepositoryRecord, self.hooks.search_repositories, context=context, query=query, cursor=cursor
+        )
 
     async def fetch_repository(self, context: Context, url: str) -> RepositoryRecord:
         """Call the hook."""
@@ -124,7 +126,9 @@ class Provider:
 
     async def fetch_dependency_graph(self, context: Context, url: str, cursor: str | None) -> Page[DependencyRecord]:
         """Call the hook."""
-        return await self._call(Page, self.hooks.fetch_dependency_graph, context=context, url=url, cursor=cursor)
+        return await self._call_page(
+            DependencyRecord, self.hooks.fetch_dependency_graph, context=context, url=url, cursor=cursor
+        )
 
     async def fetch_organization(self, context: Context, host: str, login: str) -> OrganizationRecord:
         """Call the hook."""
@@ -136,8 +140,8 @@ class Provider:
         self, context: Context, host: str, login: str, cursor: str | None
     ) -> Page[SponsorshipRecord]:
         """Call the hook."""
-        return await self._call(
-            Page, self.hooks.fetch_sponsorships, context=context, host=host, login=login, cursor=cursor
+        return await self._call_page(
+            SponsorshipRecord, self.hooks.fetch_sponsorships, context=context, host=host, login=login, cursor=cursor
         )
 
     async def rate_limit_status(self, context: Context) -> RateLimitStatus:
@@ -168,11 +172,19 @@ class Provider:
             async with asyncio.timeout(CALL_DEADLINE_SECONDS):
                 result = await hook(**arguments)
         except ProviderError as error:
-            error.args = (_storable(str(error)),)
+            error.args = (storable(str(error)),)
             raise
         except (Exception, SystemExit) as error:
             raise translate_error(self.name, error) from error
         return self._checked(result_type, result)
+
+    async def _call_page(
+        self, item_type: type[Item], hook: Callable[..., Awaitable[Any]], **arguments: Any
+    ) -> Page[Item]:
+        page = await self._call(Page, hook, **arguments)
+        for item in page.items:
+            self._checked(item_type, item)
+        return page
 
     def _checked(self, result_type: type[Result], result: object) -> Result:
         if not isinstance(result, result_type):
@@ -317,119 +329,6 @@ async def _ask_in_turn(
     raise last
 
 
-def load_providers(wanted: Sequence[str] = (), *, probed: bool = False) -> Providers:
-    """Load the wanted providers in their order, or all that are installed, by name.
-
-    Entry points are walked one by one, since pluggy's own loader stops at the first bad plugin.
-
-    Args:
-        wanted: Names of entry points; a name that isn't installed is broken.
-        probed: Import the plugins in a child process first, so that one that hangs or crashes there is broken too.
-            Costs the start of a Python.
-    """
-    found: dict[str, list[EntryPoint]] = {}
-    for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-        found.setdefault(entry.name, []).append(entry)
-    strangers = _find_strangers()
-    active: list[Provider] = []
-    broken: list[BrokenProvider] = []
-    names = list(dict.fromkeys(wanted or sorted({*found, *strangers})))
-    unimportable = probe_imports([name for name in names if len(found.get(name, ())) == 1]) if probed else {}
-    for name in names:
-        entries = found.get(name, [])
-        if not entries and name in strangers:
-            entry = strangers[name]
-            reason = f"built for the hooks {entry.group}, and this wump has {ENTRY_POINT_GROUP}: upgrade one of them"
-            broken.append(BrokenProvider(name, *_distribution(entry), reason))
-            continue
-        if not entries:
-            known = ", ".join(sorted(found)) or "none"
-            broken.append(BrokenProvider(name, f"wump-provider-{name}", "", f"not installed; installed are: {known}"))
-            continue
-        entry = entries[0]
-        if len(entries) > 1:
-            rivals = ", ".join(sorted(_distribution(item)[0] for item in entries))
-            reason = f"several distributions announce it ({rivals}): uninstall all but one"
-            broken.append(BrokenProvider(name, *_distribution(entry), reason))
-            continue
-        if name in unimportable:
-            broken.append(BrokenProvider(name, *_distribution(entry), unimportable[name]))
-            log.warning("provider.broken", provider=name, reason=unimportable[name])
-            continue
-        try:
-            active.append(_load(entry))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # a plugin may even call sys.exit while it is imported
-            reason = str(error) if isinstance(error, ConfigurationError) else f"{type(error).__name__}: {error}"
-            broken.append(BrokenProvider(name, *_distribution(entry), _storable(reason)))
-            log.warning("provider.broken", provider=name, reason=_storable(reason))
-    return Providers(active, broken)
-
-
-def _find_strangers() -> dict[str, EntryPoint]:
-    """Plugins that are built for another version of the hooks, by name; they are named, not imported."""
-    everything = importlib.metadata.entry_points()
-    groups = [group for group in everything.groups if re.fullmatch(r"wump\.providers\.v\d{1,4}", group)]
-    return {
-        entry.name: entry
-        for group in sorted(groups)
-        if group != ENTRY_POINT_GROUP
-        for entry in everything.select(group=group)
-    }
-
-
-def _load(entry: EntryPoint) -> Provider:
-    manager = pluggy.PluginManager(PROJECT_NAME)
-    manager.add_hookspecs(DataProvider)
-    module = entry.load()
-    manager.register(module, entry.name)
-    manager.check_pending()
-    implemented = frozenset(caller.name for caller in manager.get_hookcallers(module) or ())
-    if "describe_provider" not in implemented:
-        raise ConfigurationError("the plugin has no describe_provider")
-    info = manager.hook.describe_provider()
-    if not isinstance(info, ProviderInfo):
-        raise ConfigurationError(f"describe_provider returned {type(info).__name__} instead of ProviderInfo")
-    settings, origin = _settings(entry.name, info)
-    distribution, version = _distribution(entry)
-    lacking = {
-        hook: f"{settings_prefix(entry.name)}{setting.upper()}"
-        for hook, setting in info.needs.items()
-        if hook in implemented and getattr(settings, setting, None) in (None, "")
-    }
-    able = (implemented & set(CAPABILITIES)) - lacking.keys()
-    return Provider(
-        entry.name, distribution, version, info, settings, origin, able, manager.hook, entry.module, lacking
-    )
-
-
-def settings_prefix(name: str) -> str:
-    """How the variables of a provider's settings begin."""
-    return f"WUMP_PROVIDER_{name.upper().replace('-', '_')}_"
-
-
-def _settings(name: str, info: ProviderInfo) -> tuple[ProviderSettings, str]:
-    """The provider's settings with a base URL: the operator's, else the user's own, else the tables'."""
-    prefix = settings_prefix(name)
-    try:
-        settings = info.settings_class(_env_prefix=prefix)
-    except ValidationError as error:
-        raise ConfigurationError(describe_settings_error(error, prefix)) from None
-    if settings.base_url is not None:
-        return settings, f"{prefix}BASE_URL"
-    # Only a registry is what the user's npm or pip settings and the tables name; others must be told.
-    is_registry = info.provider_type == "registry" and info.ecosystems
-    base_url = find_base_url(info.ecosystems[0], setting=f"{prefix}BASE_URL") if is_registry else None
-    if base_url is None:
-        raise ConfigurationError(f"needs the setting {prefix}BASE_URL")
-    return settings.model_copy(update={"base_url": base_url.url}), base_url.origin
-
-
-def _distribution(entry: EntryPoint) -> tuple[str, str]:
-    return (entry.dist.name, entry.dist.version) if entry.dist else ("", "")
-
-
 def translate_error(provider: str, error: BaseException) -> ProviderError:
     """What an exception out of a hook means for the caller."""
     if isinstance(error, httpx.HTTPStatusError):
@@ -443,13 +342,13 @@ def translate_error(provider: str, error: BaseException) -> ProviderError:
             f"{'.'.join(map(str, item['loc'])) or 'record'}: {item['msg']}"
             for item in error.errors(include_input=False, include_url=False)[:5]
         )
-        return InvalidResponse(_storable(f"{provider} answered with something that is no {error.title}: {fields}"))
+        return InvalidResponse(storable(f"{provider} answered with something that is no {error.title}: {fields}"))
     if isinstance(error, ValueError | RecursionError | httpx.HTTPError):
-        return InvalidResponse(_storable(f"{provider} answered with something that can't be read: {error}"))
-    return ProviderFailed(_storable(f"the plugin {provider} failed: {type(error).__name__}: {error}"))
+        return InvalidResponse(storable(f"{provider} answered with something that can't be read: {error}"))
+    return ProviderFailed(storable(f"the plugin {provider} failed: {type(error).__name__}: {error}"))
 
 
-def _storable(message: str) -> str:
+def storable(message: str) -> str:
     """A message may quote an upstream, and is stored: bounded, and of characters that Postgres takes."""
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in message[:1_000])[:1_000]
 

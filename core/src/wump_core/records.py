@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from wump_core.errors import InvalidResponse
 from wump_core.texts import HostPath, Name, PurlText, Short, Storable, Text, WebAddress
 
 MAX_DEPENDENCIES = 20_000
@@ -325,15 +326,15 @@ def collect_items(
 ) -> tuple[tuple[Item, ...], tuple[Diagnostic, ...]]:
     """Parse each item of an answer, and set the bad ones aside with their reason instead of losing the page.
 
-    Returns the items, and a diagnostic for each that `parse` refused with a ValueError, KeyError or TypeError;
-    pydantic's ValidationError is a ValueError.
+    Returns the items, and a diagnostic for each that `parse` refused with an InvalidResponse, ValueError, KeyError,
+    AttributeError or TypeError; pydantic's ValidationError is a ValueError.
     """
     items: list[Item] = []
     diagnostics: list[Diagnostic] = []
     for position, raw in enumerate(raw_items):
         try:
             items.append(parse(raw))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, InvalidResponse) as error:
             if len(diagnostics) < MAX_DIAGNOSTICS:
                 diagnostics.append(Diagnostic(field=f"items.{position}", message=_reason(error)))
     return tuple(items), tuple(diagnostics)

@@ -23,7 +23,8 @@ from wump_core.errors import (
     RateLimited,
     Unavailable,
 )
-from wump_core.providers import load_providers, translate_error
+from wump_core.loading import load_providers
+from wump_core.providers import translate_error
 from wump_core.registries import TABLES
 from wump_core.settings import ProviderSettings
 from wump_worker.http.client import make_client

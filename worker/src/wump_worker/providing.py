@@ -18,9 +18,13 @@ from wump_core.calls import call_hook, dump_result, list_arguments, parse_argume
 from wump_core.cli import EXIT_NO
 from wump_core.errors import ConfigurationError, WumpError
 from wump_core.hookspecs import Context
-from wump_core.providers import Provider, Providers, load_providers
+from wump_core.loading import load_providers
+from wump_core.providers import Provider, Providers
 from wump_core.records import ProviderHealth
-from wump_core.settings import load_settings
+from wump_core.servers import open_servers
+from wump_core.settings import CoreSettings, load_settings
+from wump_core.store import make_engine
+from wump_core.store.providers import list_provider_reports
 from wump_core.telemetry import configure_logging
 
 from wump_worker.http.client import make_client
@@ -44,8 +48,11 @@ def show(
     context: typer.Context,
     output: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.table,
     check: Annotated[bool, typer.Option("--check", help="Also ask each upstream whether it answers.")] = False,
+    seen: Annotated[
+        bool, typer.Option("--seen", help="Also show what the workers saw of each upstream. Needs the servers.")
+    ] = False,
 ) -> None:
-    """Show the providers: what each can do, where it asks, and why one is broken. Needs no server."""
+    """Show the providers: what each can do, where it asks, and why one is broken."""
     if context.invoked_subcommand is not None:
         return
     settings = load_settings()
@@ -58,8 +65,13 @@ def show(
         row["base_url_from"] = origins.get(row["name"])
         if row["name"] in health:
             row["health"] = health[row["name"]].model_dump()
+    if seen:
+        with open_servers(settings) as ready:
+            reports = asyncio.run(_list_reports(ready))
+        for row in rows:
+            row["seen"] = reports.get(row["name"])
     if output is Format.json:
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json.dumps(rows, indent=2, default=str))
     else:
         _print_table(rows)
     if any(row["state"] != "active" for row in rows) or not all(finding.ok for finding in health.values()):
@@ -69,13 +81,17 @@ def show(
 def _print_table(rows: list[dict[str, Any]]) -> None:
     if not rows:
         raise WumpError("no providers are installed: pip install wump-provider-npm wump-provider-pypi")
-    table = Table("name", "version", "state", "ecosystems", "capabilities", "base URL from", box=None)
+    table = Table("name", "version", "type", "state", "ecosystems", "capabilities", "base URL from", box=None)
     if any("health" in row for row in rows):
         table.add_column("health")
+    if any("seen" in row for row in rows):
+        for name in ("asked", "left", "last answer", "last error"):
+            table.add_column(name)
     for row in rows:
         cells = [
             str(row["name"]),
             str(row["version"]),
+            str(row["provider_type"] or ""),
             f"{row['state']}: {row['reason']}" if row["reason"] else str(row["state"]),
             ", ".join(row["ecosystems"]),
             ", ".join(row["capabilities"]),
@@ -83,8 +99,32 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         ]
         if "health" in row:
             cells.append(str(row["health"]["detail"] or "ok"))
+        if "seen" in row:
+            cells += _describe_report(row["seen"])
         table.add_row(*(escape(cell) for cell in cells))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _describe_report(report: Mapping[str, Any] | None) -> list[str]:
+    """What workers saw of one upstream, as cells: whether it is asked, what is left, last answer, last error."""
+    if report is None or report["healthy"] is None:
+        return ["no worker has reported", "", "", ""]
+    left = ", ".join(f"{item['resource']} {item['remaining']}" for item in report["limits"] or ())
+    error = f"{report['last_error_at']} {report['last_error']}" if report["last_error_at"] else ""
+    return ["yes" if report["healthy"] else f"no: {report['health']}", left, str(report["last_ok_at"] or ""), error]
+
+
+async def _list_reports(settings: CoreSettings) -> dict[str, dict[str, Any]]:
+    """What the workers told the database, by provider."""
+    if settings.database_url is None:
+        raise ConfigurationError("WUMP_DATABASE_URL is not set")
+    engine = make_engine(settings.database_url, application_name="wump-providers", pool_size=1)
+    try:
+        async with engine.connect() as connection:
+            rows = await list_provider_reports(connection)
+    finally:
+        await engine.dispose()
+    return {row["name"]: {key: value for key, value in row.items() if key != "name"} for row in rows}
 
 
 async def _check_health(loaded: Providers, contact: str) -> dict[str, ProviderHealth]:

@@ -9,7 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from wump_core.errors import ConfigurationError, ServerUnavailable
 from wump_core.hookspecs import Context
-from wump_core.providers import Provider, Providers, load_providers
+from wump_core.loading import load_providers
+from wump_core.providers import Provider, Providers
 from wump_core.settings import CoreSettings
 from wump_core.store import make_engine
 from wump_core.store.providers import list_blocking_providers, save_providers

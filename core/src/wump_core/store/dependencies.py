@@ -32,7 +32,8 @@ EXCLUSIONS = (*("own_organization", "refuted", "fork", "archived", "template", "
 """Why a pair is not counted, in order of precedence.
 
 `refuted`: only packages say so that are not this repository's, as its own files show. `vendored` and `example`: only
-files say so that lie where copies of others' code and examples do. The other reasons are the repository's own.
+files say so that are copies of others' code, by where they lie or since many have them, or examples. The other reasons
+are the repository's own.
 """
 
 dependencies = Table(
@@ -86,9 +87,10 @@ _SAID = """
     coalesce(bit_or(s.scope), 0::smallint) AS scopes, coalesce(bool_or(s.direct), false) AS direct,
     NOT coalesce(bool_or(so.repository_verified), false) AS claimed,
     coalesce(bool_and(so.refuted), false) AS refuted,
-    CASE WHEN bool_and(so.mark IS NOT NULL) THEN max(so.mark) END AS mark,
-    (array_agg(s.id ORDER BY so.refuted, so.mark IS NOT NULL, so.repository_verified DESC, s.scope, so.kind DESC,
-               x.purl, so.path, so.provider, s.field, s.fingerprint) FILTER (WHERE s.id IS NOT NULL))[1]
+    CASE WHEN bool_and(so.copied OR so.mark IS NOT NULL) THEN max(CASE WHEN so.copied THEN 'vendored' ELSE so.mark END)
+      END AS mark,
+    (array_agg(s.id ORDER BY so.refuted, so.copied OR so.mark IS NOT NULL, so.repository_verified DESC, s.scope,
+               so.kind DESC, x.purl, so.path, so.provider, s.field, s.fingerprint) FILTER (WHERE s.id IS NOT NULL))[1]
       AS statement_id,
     coalesce(array_agg(DISTINCT so.provider) FILTER (WHERE so.id IS NOT NULL), '{}') AS providers,
     min(s.first_seen_at) AS first_seen_at"""

@@ -39,6 +39,7 @@ class FileFacts:
     Attributes:
         path: From the repository's root.
         provider: Who read it.
+        content: The host's id of its content.
         mark: Why it does not count; null: it counts.
         parse_key: Hash of all that reading it depended on.
         reads: The files beside it that were read with it.
@@ -49,6 +50,7 @@ class FileFacts:
 
     path: str
     provider: str
+    content: str
     mark: Mark | None
     parse_key: UUID
     reads: Sequence[str]
@@ -146,6 +148,25 @@ async def save_repository(
     return sum(1 for file in facts.read for _ in file.dependencies)
 
 
+async def save_copies(connection: AsyncConnection, contents: Collection[str]) -> int:
+    """Mark the files of these contents that so many owners have that they are copies; returns how many are new.
+
+    In a transaction of its own, since it writes to the repositories of others.
+    """
+    many = list((await connection.execute(_LIST_COPIED, {"contents": list(contents)})).scalars())
+    if not many:
+        return 0
+    found = (await connection.execute(_LIST_FILES, {"contents": many})).all()
+    repositories = sorted({row.repository_id for row in found})
+    await connection.execute(_LOCK_REPOSITORIES, {"ids": repositories})
+    targets = (await connection.execute(_LIST_STATED_BY_SOURCES, {"ids": [row.id for row in found]})).scalars()
+    await lock_packages(connection, writing=(), reading=frozenset(targets))
+    marked = (await connection.execute(_MARK_COPIES, {"contents": many, "ids": repositories})).all()
+    stated = await connection.execute(_LIST_PAIRS_OF_SOURCES, {"ids": [row.id for row in marked]})
+    await refresh_derived(connection, {(row.package_id, row.repository_id) for row in stated})
+    return len(marked)
+
+
 def _list_shown(
     facts: RepositoryFacts,
     old: Row[Any],
@@ -230,7 +251,7 @@ async def _save_files(
 
 
 _FILE_COLUMNS = (
-    *("path", "provider", "kind", "mark", "parse_key", "reads", "url", "revision", "project"),
+    *("path", "provider", "kind", "content", "mark", "parse_key", "reads", "url", "revision", "project"),
     *("diagnostics", "funding", "error"),
 )
 
@@ -241,6 +262,7 @@ def _file_row(file: FileFacts, revision: str | None) -> tuple[Any, ...]:
         file.path,
         file.provider,
         record.kind if record else "manifest",
+        file.content,
         file.mark,
         file.parse_key,
         # A list of lists is no array: each is one text, of paths that hold no line's end.
@@ -329,6 +351,31 @@ _SAVE_FUNDING = text(
 _MOVE_PACKAGES = text(
     "UPDATE packages SET organization_id = CAST(:organization_id AS bigint) WHERE id = ANY(CAST(:ids AS bigint[]))"
 )
+COPIED_BY_OWNERS = 10
+"""A file that so many owners have word by word is a copy."""
+COPIED_STATEMENTS = 5
+"""What states fewer dependencies may well be the same by chance."""
+_LIST_COPIED = text(
+    "SELECT so.content FROM sources so JOIN repositories r ON r.id = so.repository_id"
+    " WHERE so.content = ANY(CAST(:contents AS text[])) AND so.gone_at IS NULL"
+    f" GROUP BY so.content HAVING count(DISTINCT r.account_id) >= {COPIED_BY_OWNERS} AND {COPIED_STATEMENTS} <="
+    " (SELECT count(*) FROM statements s WHERE s.source_id = min(so.id) AND s.removed_at IS NULL)"
+)
+_LIST_FILES = text(
+    "SELECT id, repository_id FROM sources WHERE content = ANY(CAST(:contents AS text[])) AND NOT copied"
+)
+_LOCK_REPOSITORIES = text(
+    "SELECT FROM repositories WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR NO KEY UPDATE"
+)
+# A file that came since the repositories were locked is left to the one who brought it.
+_MARK_COPIES = text(
+    "UPDATE sources SET copied = true WHERE content = ANY(CAST(:contents AS text[])) AND NOT copied"
+    " AND repository_id = ANY(CAST(:ids AS bigint[])) RETURNING id"
+)
+_LIST_PAIRS_OF_SOURCES = text(
+    "SELECT DISTINCT s.package_id, so.repository_id FROM sources so JOIN statements s ON s.source_id = so.id"
+    " WHERE so.id = ANY(CAST(:ids AS bigint[])) AND s.removed_at IS NULL"
+)
 _GIVEN_FILES = "unnest(CAST(:paths AS text[]), CAST(:providers AS text[])) AS given(path, provider)"
 _MARK_GONE = text(
     "UPDATE sources so SET gone_at = now(), parse_key = NULL WHERE so.repository_id = :id AND so.package_id IS NULL"
@@ -348,14 +395,16 @@ _LIST_STATED_BY_SOURCES = text(
 )
 # What a file that could not be read said before still stands, and so does where it stood.
 _SAVE_FILES = text(
-    "INSERT INTO sources AS so (kind, provider, repository_id, repository_verified, path, mark, parse_key, reads, url,"
-    " revision, project, diagnostics, funding, error) SELECT kind, provider, :id, true, path, mark, parse_key,"
+    "INSERT INTO sources AS so (kind, provider, repository_id, repository_verified, path, content, mark, parse_key,"
+    " reads, url, revision, project, diagnostics, funding, error)"
+    " SELECT kind, provider, :id, true, path, content, mark, parse_key,"
     " string_to_array(nullif(reads, ''), E'\\n'), url, revision, project, CAST(diagnostics AS jsonb),"
     " CAST(funding AS jsonb), error"
     " FROM unnest("
     + ", ".join(f"CAST(:{name} AS {'uuid' if name == 'parse_key' else 'text'}[])" for name in _FILE_COLUMNS)
     + f") AS given({', '.join(_FILE_COLUMNS)}) ORDER BY path, provider"
     " ON CONFLICT (repository_id, path, provider) WHERE package_id IS NULL DO UPDATE SET"
+    " content = excluded.content, copied = so.copied AND so.content = excluded.content,"
     " parse_key = excluded.parse_key, reads = excluded.reads, mark = excluded.mark, error = excluded.error,"
     " kind = CASE WHEN excluded.error IS NULL THEN excluded.kind ELSE so.kind END,"
     " url = CASE WHEN excluded.error IS NULL THEN excluded.url ELSE so.url END,"

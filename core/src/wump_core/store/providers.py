@@ -111,6 +111,17 @@ async def save_provider_status(connection: AsyncConnection, row: Mapping[str, An
     )
 
 
+async def list_provider_reports(connection: AsyncConnection) -> list[Mapping[str, Any]]:
+    """What workers saw of each provider's upstream, by name."""
+    rows = await connection.execute(
+        text(
+            "SELECT name, healthy, health, limits, last_ok_at, last_error_at, last_error, seen_at FROM providers"
+            " ORDER BY name"
+        )
+    )
+    return [row._mapping for row in rows]
+
+
 async def save_attempt(
     connection: AsyncConnection, provider: str, capability: str, subject: str, *, error: str | None
 ) -> None:

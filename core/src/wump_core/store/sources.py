@@ -56,6 +56,14 @@ sources = Table(
     Column("url", Text, comment="Where a file can be read at that commit."),
     Column("project", Text, comment="The purl that a file calls itself."),
     Column("mark", Text, comment="Why a file does not count: vendored or example; null: it counts."),
+    Column("content", Text, comment="The host's id of a file's content: the same content, the same id."),
+    Column(
+        "copied",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="Many owners have a file of this content, so it says nothing about any.",
+    ),
     Column("parse_key", Uuid, comment="Hash of all that reading a file depends on; null: it must be read."),
     Column("reads", ARRAY(Text), comment="Files beside it that were read with a file."),
     Column("error", Text, comment="Why a file could not be read; its statements are those of the time before."),
@@ -73,6 +81,7 @@ sources = Table(
         unique=True,
         postgresql_where=text("package_id IS NULL"),
     ),
+    Index("ix_sources_content", "content", postgresql_where=text("content IS NOT NULL")),
     CheckConstraint("kind IN ('registry_version', 'manifest', 'lockfile')", name="kind"),
     CheckConstraint("mark IN ('vendored', 'example')", name="mark"),
 )

@@ -18,7 +18,8 @@ import structlog
 from wump_core.calls import PAGED_HOOKS, call_hook, dump_result, parse_arguments, parse_file
 from wump_core.errors import ConfigurationError, ProviderError
 from wump_core.hookspecs import Context
-from wump_core.providers import Provider, load_providers, settings_prefix
+from wump_core.loading import load_providers, settings_prefix
+from wump_core.providers import Provider
 from wump_core.testing.recording import holds_secrets
 from wump_core.testing.replay import Exchange, ReplayTransport, closed_sockets, make_replay_client
 

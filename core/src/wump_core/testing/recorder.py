@@ -9,7 +9,8 @@ import structlog
 
 from wump_core.errors import ConfigurationError, ProviderError
 from wump_core.hookspecs import Context
-from wump_core.providers import Provider, load_providers
+from wump_core.loading import load_providers
+from wump_core.providers import Provider
 from wump_core.testing.cases import Case, call_all
 from wump_core.testing.recording import RecordingTransport, Scrubber
 from wump_core.testing.replay import dump_exchanges, make_replay_client

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from wump_core import schedule
-from wump_core.errors import InvalidManifest, NotFound, WumpError
+from wump_core.errors import InvalidManifest, LeaseLost, NotFound, WumpError
 from wump_core.hosts import RepositoryUrl, make_permalink, parse_repository_url
 from wump_core.manifests import NoManifest, choose_siblings, fits, is_ending
 from wump_core.noise import mark_path
@@ -20,6 +20,7 @@ from wump_core.store.files import (
     RepositoryFacts,
     add_repository_names,
     list_known_files,
+    save_copies,
     save_repository,
 )
 from wump_core.store.providers import save_attempt
@@ -29,7 +30,7 @@ from wump_worker.resources import Resources
 
 FETCH_TREE = "fetch_tree"
 MAX_FILES = 500
-MAX_FILE_BYTES = 50_000_000
+MAX_FILE_BYTES = 32_000_000
 MAX_TOTAL_BYTES = 100_000_000
 MAX_SIBLINGS = 100
 MAX_ROUNDS = 8
@@ -65,6 +66,10 @@ async def read_repository(resources: Resources, execution: Execution) -> None:
         names = await add_repository_names(connection, facts)
     async with resources.engine.begin() as connection:
         count = await save_repository(connection, repository_id, facts, names)
+        if not await schedule.renew(connection, execution):
+            raise LeaseLost(f"execution {execution.id} of {execution.subject} was taken over")
+    async with resources.engine.begin() as connection:
+        await save_copies(connection, reading.contents)
         await save_attempt(connection, provider.name, FETCH_TREE, url.url, error=None)
         outcome = {"code": "saved", "provider": provider.name, "read": len(facts.read), "kept": len(facts.kept)}
         if facts.incomplete:
@@ -102,10 +107,12 @@ class _Reading:
     def __post_init__(self) -> None:
         self._entries = {entry.path: entry for entry in self.tree.entries if entry.kind == "file"}
         self._room = asyncio.Semaphore(_AT_ONCE)
+        self.contents: set[str] = set()
 
     async def read(self, record: RepositoryRecord) -> RepositoryFacts:
         """Read what must be read; what is kept is only named."""
         tasks, incomplete = self._list_tasks()
+        self.contents = {self._entries[path].blob for path, _ in tasks}
         kept = {task for task in tasks if self._is_known(task)}
         fresh = [task for task in tasks if task not in kept]
         try:
@@ -168,6 +175,7 @@ class _Reading:
         return FileFacts(
             path=path,
             provider=name,
+            content=self._entries[path].blob,
             mark=mark_path(path),
             parse_key=self._make_key((path, name), siblings),
             reads=tuple(sorted(siblings)),

@@ -6,8 +6,9 @@ The only place that builds dependency records of manifests and lockfiles.
 import re
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
+import msgspec
 from pydantic import TypeAdapter, ValidationError
 from wump_core import DependencyRecord, DependencySource, InvalidPurl, ManifestRecord, Project, Scope, make_purl
 
@@ -24,8 +25,11 @@ MAX_NEEDS = 100
 """As many as a record holds."""
 
 
-class Dependency(NamedTuple):
-    """One dependency as a parser found it; the fields are those of `DependencyRecord`."""
+class Dependency(msgspec.Struct, frozen=True, gc=False):
+    """One dependency as a parser found it; the fields are those of `DependencyRecord`.
+
+    It holds no other objects, so that the garbage collector need not look at it.
+    """
 
     name: str
     requirement: str | None = None
@@ -107,30 +111,29 @@ class Findings:
 
     def _make_fields(self, found: Dependency) -> dict[str, Any] | None:
         """The fields of the record, without what is seldom set."""
-        name, requirement, resolved, scope, optional, direct, alias, source, groups, field, line = found
         try:
-            purl = find_purl(name) if source == "registry" else None
+            purl = find_purl(found.name) if found.source == "registry" else None
         except InvalidPurl:
-            self.note(field or name, "not an npm package name", line)
+            self.note(found.field or found.name, "not an npm package name", found.line)
             return None
         fields: dict[str, Any] = {
             "purl": purl,
-            "name": name,
-            "resolved_version": resolved,
-            "scope": scope,
-            "direct": direct,
-            "source": source,
-            "field": field,
-            "line": line,
+            "name": found.name,
+            "resolved_version": found.resolved_version,
+            "scope": found.scope,
+            "direct": found.direct,
+            "source": found.source,
+            "field": found.field,
+            "line": found.line,
         }
-        if requirement is not None:
-            fields["requirement"] = requirement
-        if optional:
+        if found.requirement is not None:
+            fields["requirement"] = found.requirement
+        if found.optional:
             fields["optional"] = True
-        if alias is not None:
-            fields["alias"] = alias
-        if groups:
-            fields["groups"] = groups
+        if found.alias is not None:
+            fields["alias"] = found.alias
+        if found.groups:
+            fields["groups"] = found.groups
         return fields
 
 

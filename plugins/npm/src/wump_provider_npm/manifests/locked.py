@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
+import msgspec
 from wump_core import Scope
 
 from wump_provider_npm.manifests.findings import Dependency, stronger
@@ -27,7 +28,8 @@ def merge(found: Iterable[Dependency]) -> Iterator[Dependency]:
         other = merged.setdefault(key, one)
         if other is not one:
             scope = stronger(one.scope, other.scope)
-            merged[key] = other._replace(
+            merged[key] = msgspec.structs.replace(
+                other,
                 scope=scope,
                 optional=all(each.optional for each in (one, other) if each.scope == scope),
                 direct=one.direct or other.direct,

@@ -4,6 +4,7 @@ from wump_core import InvalidManifest, decode_text
 
 MAX_LINES = 400_000
 MAX_VALUES = 400_000
+MAX_QUOTES = 1_000_000
 
 
 def read_text(content: bytes) -> str:
@@ -17,6 +18,6 @@ def read_text(content: bytes) -> str:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text.count("\n") > MAX_LINES:
         raise InvalidManifest(f"more than {MAX_LINES:,} lines")
-    if sum(map(text.count, ",[{")) > MAX_VALUES:
+    if sum(map(text.count, ",[{")) > MAX_VALUES or sum(map(text.count, "\"'")) > MAX_QUOTES:
         raise InvalidManifest(f"more than {MAX_VALUES:,} values")
     return text
