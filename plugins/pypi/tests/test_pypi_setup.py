@@ -205,6 +205,14 @@ def test_setup_cfg() -> None:
     assert record.dependencies[3].marker == 'python_version < "3"'
 
 
+def test_references_that_multiply_end() -> None:
+    text = "[options.extras_require]\n" + "".join(
+        f"a{number} =\n" + f"  %(a{(number + 1) % 100})s\n" * 50 for number in range(100)
+    )
+    record = parse("setup.cfg", text + "b =\n" + "  %(b)s\n" * 5_000)
+    assert (record.dependencies, len(record.diagnostics)) == ((), 1)
+
+
 names = st.sampled_from(["a", "install_requires", "B-c", "x y"])
 values = st.lists(st.sampled_from(["v", "v=1", "x:2", "[s]", "a#b", ""]), max_size=4)
 ends = st.sampled_from(["\n", "\r\n"])

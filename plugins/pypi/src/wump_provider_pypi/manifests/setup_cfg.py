@@ -62,7 +62,7 @@ def parse_setup_cfg(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
     project = make_project(*(_first(options, ("metadata", key)) for key in ("name", "version")))
     own_name = canonicalize_name(project.name) if project and project.name else None
     included = Included(path, siblings, findings)
-    budget = iter(range(_MAX_REFERRED))
+    budget = [_MAX_REFERRED]
     for (section, option), written in options.items():
         scope = _SCOPES.get((section, option.replace("-", "_")))
         field = shorten(make_storable(f"{section}.{option}"), MAX_SHORT)
@@ -72,6 +72,8 @@ def parse_setup_cfg(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
             extra = canonicalize_name(option)
             place = Place(field=field, scope="optional", groups=(extra,) if extra else (), optional=True)
             _add(findings, included, _entries(options, written, budget), place, own_name)
+    if budget[0] < 0:
+        findings.note(f"references tell more than {_MAX_REFERRED:,} lines: the rest is not read", field=_EXTRAS)
     return findings.finish(path, FORMAT, project=project, needs=included.needs)
 
 
@@ -121,21 +123,23 @@ def _add(
 
 
 def _entries(
-    options: Options, written: Mapping[int, list[Value]], budget: Iterator[int], depth: int = 0
+    options: Options, written: Mapping[int, list[Value]], budget: list[int], depth: int = 0
 ) -> Iterator[tuple[int, str]]:
     """The entries of a list: one to a line, or parted by semicolons. `%(name)s` is what another option lists.
 
     Args:
-        budget: One for each line that may still be told for another option, in the whole file.
+        budget: How many lines may still be told for other options, in the whole file.
     """
     for values in written.values():
+        if depth:
+            budget[0] -= len(values)
+            if budget[0] < 0:
+                return
         given = [(value.line, re.split(r"(?:^|\s)#", value.text, maxsplit=1)[0].strip()) for value in values]
         given = [(line, text) for line, text in given if text]
         if len(given) == 1 and given[0][0] == values[0].start:
             given = list(_part(*given[0]))
         for line, text in given:
-            if depth and next(budget, None) is None:
-                return
             if reference := _REFERENCE.fullmatch(text):
                 referred = options.get((values[0].section, reference[1].lower()), {})
                 if depth < _MAX_DEPTH:
