@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 from wump_api.settings import ApiSettings
-from wump_core.settings import CoreSettings, ProviderSettings
+from wump_core.settings import CoreSettings
 from wump_worker.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,8 @@ def list_settings() -> set[str]:
     names |= {f"WUMP_API_{field}".upper() for field in ApiSettings.model_fields}
     names |= {f"WUMP_WORKER_{field}".upper() for field in WorkerSettings.model_fields}
     for provider in entry_points(group="wump.providers.v1"):
-        names |= {f"WUMP_PROVIDER_{provider.name}_{field}".upper() for field in ProviderSettings.model_fields}
+        fields = provider.load().describe_provider().settings_class.model_fields
+        names |= {f"WUMP_PROVIDER_{provider.name}_{field}".upper() for field in fields}
     return names
 
 

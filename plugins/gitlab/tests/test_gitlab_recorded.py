@@ -8,6 +8,7 @@ import httpx
 import pytest
 from wump_core import RepositoryRecord
 from wump_provider_gitlab import parse
+from wump_provider_gitlab.dependencies import parse_dependency
 from wump_provider_gitlab.pages import next_parameters
 
 RECORDED = next(
@@ -71,6 +72,15 @@ def test_a_recorded_tree() -> None:
     found = load("repository_tree")
     entries = [parse.parse_entry(item) for item in parse.parse_list(found)]
     assert [entry.path for entry in entries if entry] == [item["path"] for item in found if item["type"] == "blob"]
+
+
+def test_a_recorded_dependency_list() -> None:
+    found = load("project_dependencies")
+    records = [parse_dependency(item) for item in found]
+    assert [(record.name, record.resolved_version, record.field, record.purl, record.direct) for record in records] == [
+        ("rails", "5.0.1", "Gemfile.lock", None, False),
+        ("hanami", "1.3.1", "Gemfile.lock", None, False),
+    ]
 
 
 def test_only_the_query_of_a_link_is_believed() -> None:

@@ -330,7 +330,7 @@ def test_every_hook_is_one_that_the_core_calls() -> None:
     manager.register(provider)
     manager.check_pending()
     called = {caller.name for caller in manager.get_hookcallers(provider) or ()}
-    assert called == {"describe_provider", "fetch_package", "parse_manifest", "health_check"}
+    assert called == {"describe_provider", "fetch_package", "fetch_changes", "parse_manifest", "health_check"}
 
 
 def test_the_description_names_every_file_the_parser_takes() -> None:

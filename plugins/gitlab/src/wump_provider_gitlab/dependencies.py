@@ -38,7 +38,7 @@ async def fetch_page(context: Context, url: str, cursor: str | None) -> Page[Dep
     response = await context.http.get(f"{make_project_address(context, url)}/dependencies", params=asked)
     response.raise_for_status()
     found, diagnostics = collect_items(
-        parse_list(response.json()), lambda item: (item.get("package_manager"), _parse_dependency(item))
+        parse_list(response.json()), lambda item: (item.get("package_manager"), parse_dependency(item))
     )
     following = next_page(response, asked)
     is_empty = not found and not diagnostics and page == 1
@@ -57,7 +57,12 @@ async def fetch_page(context: Context, url: str, cursor: str | None) -> Page[Dep
     )
 
 
-def _parse_dependency(item: dict[str, Any]) -> DependencyRecord:
+def parse_dependency(item: dict[str, Any]) -> DependencyRecord:
+    """Read one row. Which are direct isn't told, and most of a lock file's aren't.
+
+    Raises:
+        ValueError, KeyError: It is none.
+    """
     return DependencyRecord(
         purl=_make_purl(str(item.get("package_manager")), item["name"]),
         name=item["name"],
