@@ -110,6 +110,27 @@ def test_a_search_ends_below_the_lowest_stars() -> None:
     assert ([item.stars for item in page.items], page.next_cursor) == ([50, 9], "projects:2")
 
 
+def test_a_bad_item_costs_only_itself() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "dependencies" in request.url.path:
+            rows = [
+                None,
+                {"name": 7},
+                {"name": "x", "package_manager": "\0" * 300},
+                {"name": "y", "package_manager": []},
+            ]
+            return httpx.Response(200, json=rows)
+        good = {"id": "1", "type": "blob", "path": "a"} if "tree" in request.url.path else make_project(1, 5)
+        return httpx.Response(200, json=[None, 7, good, {"id": []}])
+
+    page, _ = ask(answer, provider.search_repositories, RepositoryQuery(text="widget"), None)
+    assert ([item.path for item in page.items], len(page.diagnostics)) == (["acme/w1"], 3)
+    record, _ = ask(answer, provider.fetch_tree, WIDGET, COMMIT)
+    assert ([entry.path for entry in record.entries], len(record.diagnostics)) == (["a"], 3)
+    page, _ = ask(answer, provider.fetch_dependency_graph, WIDGET, None)
+    assert ([item.name for item in page.items], page.complete) == (["x", "y"], True)
+
+
 @pytest.mark.parametrize("cursor", ["groups:2", "projects:0", "projects:-1", "projects:١", "../admin:1", "2", ""])
 def test_a_foreign_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(ValueError, match="none of this search"):

@@ -80,3 +80,22 @@ def test_filters_and_languages_never_raise(moment: Any, languages: Any, name: st
     assert not parse.is_active_after({"last_activity_at": moment}, datetime.max.replace(tzinfo=UTC))
     assert parse.has_language(languages, name) in (True, False)
     assert parse.parse_project(PROJECT, "gitlab.com", languages).stars == 4
+
+
+@pytest.mark.parametrize(
+    ("written", "website"),
+    [
+        ("https://someone.example", "https://someone.example"),
+        (" http://social.example:8443/@someone?a=[b]#c ", "http://social.example:8443/@someone?a=[b]#c"),
+        ("someone.example", None),
+        ("https://[", None),
+        ("https://me:secret@someone.example", None),
+        ("https://some one.example", None),
+        ("javascript:alert(1)//https://x.example", None),
+        ("https://someone.example/\u200b", None),
+        (7, None),
+    ],
+)
+def test_a_website_that_is_none_costs_only_itself(written: Any, website: str | None) -> None:
+    record = parse.parse_user(PERSON | {"website_url": written}, "gitlab.com")
+    assert (record.login, record.website) == ("someone", website)

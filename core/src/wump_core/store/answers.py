@@ -43,7 +43,10 @@ def page_statement(sort: str, scope: str | None, *, after: bool) -> str:
         # are in the index of the whole list too, and walk that one for a scope that few use.
         conditions = ["package_id = $1", f"{SCOPE_COLUMNS[scope]} > 0", "repositories >= (SELECT $2::integer)"]
     else:
-        conditions = ["package_id = $1", "repositories > 0", "repositories >= $2"]
+        # The index of the default sort has the first condition, those of the others the second. Were it one, the
+        # planner, who doesn't know the package, would sort all rows of a popular one from the index that holds them.
+        listed = "repositories > 0" if sort == "repositories" else "repositories <> 0"
+        conditions = ["package_id = $1", listed, "repositories >= $2"]
         if scope is not None:
             conditions.append(f"{SCOPE_COLUMNS[scope]} > 0")
     if after:

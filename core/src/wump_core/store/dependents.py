@@ -38,14 +38,14 @@ STARS_RANK = "coalesce(stars, '-1'::bigint)"
 ACTIVITY_RANK = "coalesce(last_activity_at, '-infinity'::timestamptz)"
 
 
-def _page_index(name: str, rank: str, include: Iterable[str] = ()) -> Index:
+def _page_index(name: str, rank: str, include: Iterable[str] = (), where: str = "repositories <> 0") -> Index:
     return Index(
         f"ix_package_organizations_by_{name}",
         "package_id",
         rank if rank in SHOWN_COLUMNS else text(rank),
         "organization_id",
         postgresql_include=list(include),
-        postgresql_where=text("repositories > 0"),
+        postgresql_where=text(where),
     )
 
 
@@ -78,7 +78,12 @@ package_organizations = Table(
     Column("evidence", JSONB, comment="The strongest statement of the strongest repository."),
     PrimaryKeyConstraint("package_id", "organization_id"),
     # The page that is asked for most is in its index; the others look up their rows, a page's worth of them.
-    _page_index("repositories", "repositories", (column for column in SHOWN_COLUMNS if column != "repositories")),
+    _page_index(
+        "repositories",
+        "repositories",
+        (column for column in SHOWN_COLUMNS if column != "repositories"),
+        "repositories > 0",
+    ),
     _page_index("stars", STARS_RANK),
     _page_index("last_activity", ACTIVITY_RANK),
     *(_scope_index(scope, column) for scope, column in SCOPE_COLUMNS.items()),

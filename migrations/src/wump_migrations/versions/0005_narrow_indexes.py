@@ -25,14 +25,15 @@ _SHOWN = (
 
 
 def upgrade() -> None:
-    _replace_indexes(())
+    # Another condition than the default sort's index has, see `page_statement`.
+    _replace_indexes((), "repositories <> 0")
 
 
 def downgrade() -> None:
-    _replace_indexes(_SHOWN)
+    _replace_indexes(_SHOWN, "repositories > 0")
 
 
-def _replace_indexes(include: tuple[str, ...]) -> None:
+def _replace_indexes(include: tuple[str, ...], where: str) -> None:
     for name, rank in _RANKS.items():
         index = f"ix_package_organizations_by_{name}"
         op.drop_index(index, _TABLE)
@@ -41,5 +42,5 @@ def _replace_indexes(include: tuple[str, ...]) -> None:
             _TABLE,
             ["package_id", sa.literal_column(rank), "organization_id"],
             postgresql_include=include,
-            postgresql_where=sa.text("repositories > 0"),
+            postgresql_where=sa.text(where),
         )

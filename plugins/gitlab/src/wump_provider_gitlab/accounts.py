@@ -29,7 +29,8 @@ async def fetch_organization(context: Context, host: str, login: str) -> Organiz
 async def _fetch_user(context: Context, host: str, login: str) -> OrganizationRecord:
     response = await context.http.get(f"{context.settings.base_url}/users", params={"username": login})
     response.raise_for_status()
-    users = [user for user in parse_list(response.json()) if str(user.get("username")).lower() == login.lower()]
+    named = (user for user in parse_list(response.json()) if isinstance(user, dict))
+    users = [user for user in named if str(user.get("username")).lower() == login.lower()]
     if not users:
         raise NotFound(f"there is neither a group nor a person {login[:200]}")
     user = parse_object(users[0], "id", int)

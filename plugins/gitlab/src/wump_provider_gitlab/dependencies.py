@@ -5,7 +5,7 @@ Source: GitLab's REST API documentation, "Dependencies API". It says neither whi
 
 from typing import Any
 
-from wump_core import Context, DependencyRecord, Diagnostic, InvalidPurl, Page, collect_items, make_purl
+from wump_core import Context, DependencyRecord, Diagnostic, InvalidPurl, Page, collect_items, make_printable, make_purl
 
 from wump_provider_gitlab.addresses import make_project_address
 from wump_provider_gitlab.pages import PAGE_SIZE, next_page, parse_number, parse_total
@@ -44,7 +44,7 @@ async def fetch_page(context: Context, url: str, cursor: str | None) -> Page[Dep
     is_empty = not found and not diagnostics and page == 1
     if is_empty:
         diagnostics = (Diagnostic(message="GitLab lists no dependency: there is none, or nothing was scanned"),)
-    unnamed = dict.fromkeys(str(manager)[:200] for manager, record in found if record.purl is None)
+    unnamed = dict.fromkeys(make_printable(str(manager), 200) for manager, record in found if record.purl is None)
     return Page(
         items=tuple(record for _, record in found),
         next_cursor=str(following) if following else None,

@@ -6,6 +6,7 @@ a list with `simple`, lacks many keys: what is absent is unknown. Where a key is
 A ValueError is what wump calls an invalid response; in a list it costs only its item.
 """
 
+import re
 from datetime import datetime
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ _VISIBILITIES: dict[str, Literal["public", "private"]] = {
     "internal": "private",
     "private": "private",
 }
+_UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+_WEB_ADDRESS = re.compile(r"https?://[\w.-]+(?::\d{1,5})?(?:[/?#]\S*)?")
 _SYMLINK_MODE = "120000"
 
 
@@ -34,12 +37,12 @@ def parse_object(document: Any, key: str, kind: type = str) -> dict[str, Any]:
 
 
 def parse_list(document: Any) -> list[Any]:
-    """The answer, if it is a list of objects.
+    """The answer, if it is a list in which there are objects; a bad item among them is `collect_items`' business.
 
     Raises:
         ValueError: It is none.
     """
-    if not isinstance(document, list) or not all(isinstance(item, dict) for item in document):
+    if not isinstance(document, list) or (document and not any(isinstance(item, dict) for item in document)):
         raise ValueError("the answer is no list of objects")
     return document
 
@@ -71,7 +74,7 @@ def parse_project(document: Any, host: str, languages: Any = None, *, public: bo
         description=_text(project.get("description"), 2_000),
         language=_most_used(languages),
         licence=_licence(project.get("license")),
-        topics=project.get("topics", project.get("tag_list")),
+        topics=_topics(project.get("topics", project.get("tag_list"))),
         stars=project.get("star_count"),
         forks=project.get("forks_count"),
         fork=parent is not None if parent is not None or is_full else None,
@@ -109,7 +112,6 @@ def parse_user(document: Any, host: str) -> OrganizationRecord:
         ValueError: It is no person, or a value is of the wrong type.
     """
     user = parse_object(document, "username")
-    website = _text(user.get("website_url"), 2_000)
     return OrganizationRecord(
         host=host,
         login=user["username"],
@@ -117,7 +119,7 @@ def parse_user(document: Any, host: str) -> OrganizationRecord:
         kind="user",
         name=_text(user.get("name"), 255),
         description=_text(user.get("bio"), 2_000),
-        website=website if website and website.startswith(("https://", "http://")) and " " not in website else None,
+        website=_web_address(user.get("website_url")),
         location=_text(user.get("location"), 255),
         followers=user.get("followers"),
         created_at=user.get("created_at"),
@@ -158,7 +160,19 @@ def _identifier(value: Any) -> str | None:
 
 
 def _text(value: Any, limit: int) -> str | None:
-    return value.strip()[:limit] or None if isinstance(value, str) else None
+    """A text for people: without what records don't hold, which would cost all the others."""
+    return _UNSTORABLE.sub("", value).strip()[:limit] or None if isinstance(value, str) else None
+
+
+def _topics(value: Any) -> tuple[str, ...] | None:
+    """As many as a record holds."""
+    return tuple(text for item in value if (text := _text(item, 255)))[:100] if isinstance(value, list) else None
+
+
+def _web_address(value: Any) -> str | None:
+    """What people write there may be anything."""
+    text = _text(value, 2_000)
+    return text if text and text.isprintable() and _WEB_ADDRESS.fullmatch(text) else None
 
 
 def _flag(document: dict[str, Any], key: str) -> bool | None:
