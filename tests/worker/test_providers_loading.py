@@ -177,7 +177,7 @@ def test_a_wrong_base_url_names_its_variable_and_not_its_value(run: Run, value: 
 def test_registries_come_from_the_configuration_of_npm_and_pip(run: Run, tmp_path: Path) -> None:
     def asked(**environment: str) -> dict[str, tuple[str, str]]:
         code = (
-            "import json\nfrom wump_core.providers import load_providers\n"
+            "import json\nfrom wump_core.loading import load_providers\n"
             "print(json.dumps({p.name: [p.settings.base_url, p.base_url_origin] for p in load_providers().active}))"
         )
         return {name: tuple(value) for name, value in json.loads(run(code=code, **environment).stdout).items()}
@@ -209,7 +209,7 @@ FALLBACK = """
 import asyncio, json, sys
 from wump_core.errors import *
 from wump_core.hookspecs import Context
-from wump_core.providers import load_providers
+from wump_core.loading import load_providers
 from wump_core.purl import parse_purl
 from wump_core.telemetry import configure_logging
 

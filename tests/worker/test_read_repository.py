@@ -41,7 +41,7 @@ class Host:
         """Show these files and facts from now on; returns the commit."""
         self._commits += 1
         commit = f"{self._commits:040x}"
-        answers = {key: value for key, value in self._registry.answers.items() if "/repos/acme/app" not in key}
+        answers = {key: value for key, value in self._registry.answers.items() if "/repos/acme/app" not in key.lower()}
         answers["/gh/repos/acme/app"] = {
             "id": 7,
             "full_name": "Acme/App",
@@ -60,13 +60,13 @@ class Host:
             {"path": path, "mode": "100644", "type": "blob", "sha": _blob(content), "size": len(content)}
             for path, content in files.items()
         ]
-        answers["/gh/repos/acme/app/git/trees/main?recursive=1"] = {
+        answers["/gh/repos/Acme/App/git/trees/main?recursive=1"] = {
             "sha": commit,
             "tree": tree,
             "truncated": truncated,
         }
         for path, content in files.items():
-            answers[f"/gh/repos/acme/app/contents/{path}?ref={commit}"] = {
+            answers[f"/gh/repos/Acme/App/contents/{path}?ref={commit}"] = {
                 "type": "file",
                 "encoding": "base64",
                 "size": len(content),

@@ -19,9 +19,9 @@ PROBLEM_JSON = "application/problem+json"
 log = structlog.get_logger("wump.api")
 _MAX_TEXT = 1_000
 _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/ProblemDetails"}
-_OUTAGE_CLASSES = ("08", "28", "3D", "40", "53", "57")
+_OUTAGE_CLASSES = ("08", "28", "3D", "40", "53", "57", "58", "XX")
 """Classes of SQLSTATE: no connection, no access, no such database, in the way of others (as a long query is on a
-replica), no resources, stopped by the operator."""
+replica), no resources, stopped by the operator, trouble of its system or its own (as a disk that can't be written)."""
 
 PROBLEMS: Mapping[str, tuple[int, str, str]] = {
     "invalid-request": (

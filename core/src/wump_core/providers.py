@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -49,7 +50,7 @@ CALL_DEADLINE_SECONDS = 45.0
 _HTTP_ERRORS: Mapping[int, tuple[type[ProviderError], str]] = {
     401: (CredentialsRejected, "wants credentials"),
     403: (CredentialsRejected, "refuses to answer"),
-    404: (NotFound, "has no such package"),
+    404: (NotFound, "has no such thing"),
     410: (NotFound, "has it no more"),
     451: (NotFound, "may not show it"),
 }
@@ -114,14 +115,17 @@ class Provider:
 
     async def fetch_repository(self, context: Context, url: str) -> RepositoryRecord:
         """Call the hook."""
+        self._require_host(urlsplit(url).hostname)
         return await self._call(RepositoryRecord, self.hooks.fetch_repository, context=context, url=url)
 
     async def fetch_tree(self, context: Context, url: str, revision: str | None) -> TreeRecord:
         """Call the hook."""
+        self._require_host(urlsplit(url).hostname)
         return await self._call(TreeRecord, self.hooks.fetch_tree, context=context, url=url, revision=revision)
 
     async def fetch_file(self, context: Context, url: str, revision: str, path: str) -> bytes:
         """Call the hook."""
+        self._require_host(urlsplit(url).hostname)
         return await self._call(bytes, self.hooks.fetch_file, context=context, url=url, revision=revision, path=path)
 
     async def fetch_dependency_graph(self, context: Context, url: str, cursor: str | None) -> Page[DependencyRecord]:
@@ -132,6 +136,7 @@ class Provider:
 
     async def fetch_organization(self, context: Context, host: str, login: str) -> OrganizationRecord:
         """Call the hook."""
+        self._require_host(host)
         return await self._call(
             OrganizationRecord, self.hooks.fetch_organization, context=context, host=host, login=login
         )
@@ -177,6 +182,10 @@ class Provider:
         except (Exception, SystemExit) as error:
             raise translate_error(self.name, error) from error
         return self._checked(result_type, result)
+
+    def _require_host(self, host: str | None) -> None:
+        if host != self.settings.code_host:
+            raise NotFound(f"{self.name} knows only {self.settings.code_host or 'no code host'}, not {host}"[:500])
 
     async def _call_page(
         self, item_type: type[Item], hook: Callable[..., Awaitable[Any]], **arguments: Any

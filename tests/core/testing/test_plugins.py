@@ -128,7 +128,7 @@ def test_a_hook_is_called(run: Run, registry: LocalRegistry) -> None:
     assert (record["purl"], record["latest_version"], record["dependencies"]) == ("pkg:npm/left", "1.0.0", [])
     missing = run("call", "npm", "fetch_package", "npm:right", **environment)
     assert (missing.returncode, missing.stdout) == (1, "")
-    assert "has no such package" in missing.stderr
+    assert "has no such thing" in missing.stderr
 
 
 def test_a_manifest_is_parsed_with_what_it_needs(run: Run) -> None:

@@ -60,7 +60,9 @@ async def read_repository(resources: Resources, execution: Execution) -> None:
     except NotFound as error:
         await _save_missing(resources, execution, repository_id, str(error))
         return
-    reading = _Reading(resources, provider, url, tree, {(item.path, item.provider): item for item in known})
+    # Under its name of today, so that a renamed one doesn't cost a redirect for each file.
+    current = f"https://{url.host}/{record.path}"
+    reading = _Reading(resources, provider, url, current, tree, {(item.path, item.provider): item for item in known})
     facts = await reading.read(record)
     async with resources.engine.begin() as connection:
         names = await add_repository_names(connection, facts)
@@ -82,7 +84,7 @@ async def _fetch(
 ) -> tuple[RepositoryRecord, TreeRecord]:
     context = resources.context(provider, on_demand=execution.queue == "high")
     record = await provider.fetch_repository(context, url.url)
-    return record, await provider.fetch_tree(context, url.url, record.default_branch)
+    return record, await provider.fetch_tree(context, f"https://{url.host}/{record.path}", record.default_branch)
 
 
 async def _save_missing(resources: Resources, execution: Execution, repository_id: int, reason: str) -> None:
@@ -99,6 +101,7 @@ class _Reading:
     resources: Resources
     host: Provider
     url: RepositoryUrl
+    current_url: str
     tree: TreeRecord
     known: Mapping[Task, KnownFile]
     _bytes_left: int = MAX_TOTAL_BYTES
@@ -202,6 +205,6 @@ class _Reading:
         context = self.resources.context(self.host)
         async with self._room:
             try:
-                return await self.host.fetch_file(context, self.url.url, self.tree.revision, entry.path)
+                return await self.host.fetch_file(context, self.current_url, self.tree.revision, entry.path)
             except NotFound:
                 return None
