@@ -44,9 +44,9 @@ _HOT = f"""
     INSERT INTO package_organizations (package_id, organization_id, organization_public_id, host, login, kind,
       repositories, runtime_repositories, stars, last_activity_at, first_seen_at, providers, evidence)
     SELECT p.id, o.id, o.public_id, o.host, o.login, o.kind, 1 + o.id % 97, 1, o.id % 5000, now(), now(), '{{npm}}',
-      jsonb_build_object('repository', 'https://github.com/' || o.login || '/repository', 'claimed', true,
+      json_build_object('repository', 'https://github.com/' || o.login || '/repository', 'claimed', true,
         'source', 'registry_version', 'provider', 'npm', 'package', 'pkg:npm/' || o.login, 'version', '1.0.0',
-        'field', 'dependencies', 'scope', 'runtime', 'requirement', '^1.0.0', 'line', NULL) FROM p, o"""
+        'field', 'dependencies', 'scope', 'runtime', 'requirement', '^1.0.0', 'line', NULL)::text FROM p, o"""
 
 
 _CUT = (

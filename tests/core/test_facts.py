@@ -63,7 +63,8 @@ async def read_answer(engine: AsyncEngine) -> dict[str, Any]:
         rows = await connection.execute(
             text(
                 "SELECT p.name, a.login, a.repositories, a.runtime_repositories, a.development_repositories,"
-                " a.evidence->>'package' AS proof, a.evidence->>'version' AS version FROM package_organizations a"
+                " a.evidence::json->>'package' AS proof, a.evidence::json->>'version' AS version"
+                " FROM package_organizations a"
                 " JOIN packages p ON p.id = a.package_id WHERE a.repositories > 0"
             )
         )

@@ -88,7 +88,8 @@ async def read(engine: AsyncEngine, name: str) -> dict[str, Any]:
         await fold_deltas(connection)
         rows = await connection.execute(
             text(
-                "SELECT a.login, a.repositories, a.stars, a.evidence FROM package_organizations a"
+                "SELECT a.login, a.repositories, a.stars, CAST(a.evidence AS json) AS evidence"
+                " FROM package_organizations a"
                 " JOIN packages p ON p.id = a.package_id WHERE p.name = :name AND a.repositories > 0 ORDER BY a.login"
             ),
             {"name": name},

@@ -60,13 +60,13 @@ class Host:
             {"path": path, "mode": "100644", "type": "blob", "sha": _blob(content), "size": len(content)}
             for path, content in files.items()
         ]
-        answers["/gh/repos/Acme/App/git/trees/main?recursive=1"] = {
+        answers["/gh/repos/acme/app/git/trees/main?recursive=1"] = {
             "sha": commit,
             "tree": tree,
             "truncated": truncated,
         }
         for path, content in files.items():
-            answers[f"/gh/repos/Acme/App/contents/{path}?ref={commit}"] = {
+            answers[f"/gh/repos/acme/app/contents/{path}?ref={commit}"] = {
                 "type": "file",
                 "encoding": "base64",
                 "size": len(content),
@@ -150,7 +150,8 @@ async def test_files_become_statements_with_permalinks(
     (repository,) = await ledger.rows("SELECT * FROM repositories")
     assert (repository["stars"], repository["host_id"], repository["current_path"]) == (12, "7", "Acme/App")
     (answer,) = await ledger.rows(
-        "SELECT a.* FROM package_organizations a JOIN packages p ON p.id = a.package_id WHERE p.purl = 'pkg:npm/base'"
+        "SELECT a.login, CAST(a.evidence AS json) AS evidence FROM package_organizations a"
+        " JOIN packages p ON p.id = a.package_id WHERE p.purl = 'pkg:npm/base'"
     )
     assert (answer["login"], answer["evidence"]["url"]) == ("acme", f"{base}/package.json#L5")
 

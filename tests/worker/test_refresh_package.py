@@ -75,7 +75,8 @@ async def test_what_an_npm_package_says_is_saved(
         ("pkg:npm/react", 16, ">=18", "peerDependencies", None),
     }
     answer = await ledger.rows(
-        "SELECT p.name, a.login, a.repositories, a.evidence->>'field' AS field, a.evidence->>'version' AS version"
+        "SELECT p.name, a.login, a.repositories, a.evidence::json->>'field' AS field,"
+        " a.evidence::json->>'version' AS version"
         " FROM package_organizations a JOIN packages p ON p.id = a.package_id ORDER BY 1"
     )
     assert [tuple(row.values()) for row in answer] == [

@@ -179,8 +179,10 @@ async def _collect(client: Client, path: str, limit: int, parameters: Document) 
 
 def proof(evidence: Document) -> str:
     """The evidence in a line."""
-    version = f" {evidence['version']}" if evidence["version"] else ""
     requirement = f": {evidence['requirement']}" if evidence["requirement"] else ""
+    if evidence["package"] is None:
+        return f"{evidence['url'] or evidence['path']}{requirement}"
+    version = f" {evidence['version']}" if evidence["version"] else ""
     return f"{evidence['package']}{version}, {evidence['field']}{requirement}"
 
 

@@ -51,10 +51,8 @@ def page_statement(sort: str, scope: str | None, *, after: bool) -> str:
             conditions.append(f"{SCOPE_COLUMNS[scope]} > 0")
     if after:
         conditions.append(f"({rank}, organization_id) < ($4::text::{rank_type}, $5::bigint)")
-    # The evidence leaves as the text that the database keeps: nobody parses it on the way.
-    columns = ", ".join("evidence::text" if column == "evidence" else column for column in SHOWN_COLUMNS)
     return (
-        f"SELECT organization_id, ({rank})::text AS rank, {columns} FROM package_organizations"
+        f"SELECT organization_id, ({rank})::text AS rank, {', '.join(SHOWN_COLUMNS)} FROM package_organizations"
         f" WHERE {' AND '.join(conditions)} ORDER BY {rank} DESC, organization_id DESC LIMIT $3"
     )
 

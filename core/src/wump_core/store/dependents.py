@@ -22,7 +22,6 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wump_core.store.base import key_column, metadata, time_column
@@ -75,7 +74,7 @@ package_organizations = Table(
     time_column("last_activity_at"),
     time_column("first_seen_at"),
     Column("providers", ARRAY(Text), nullable=False, server_default=text("'{}'")),
-    Column("evidence", JSONB, comment="The strongest statement of the strongest repository."),
+    Column("evidence", Text, comment="The strongest statement of the strongest repository, as JSON."),
     PrimaryKeyConstraint("package_id", "organization_id"),
     # The page that is asked for most is in its index; the others look up their rows, a page's worth of them.
     _page_index(
@@ -129,11 +128,12 @@ ALL_ANSWERS = (
 
 # Every part is cut to a bound: an index entry must fit a third of a page whatever an upstream wrote.
 _SCOPE_NAME = f"CASE s.scope {' '.join(f'WHEN {bit} THEN {scope!r}' for scope, bit in SCOPE_BITS.items())} END"
-_EVIDENCE = f"""jsonb_build_object(
+_EVIDENCE = f"""json_build_object(
     'repository', 'https://' || r.host || '/' || r.path, 'claimed', d.claimed, 'source', so.kind,
     'provider', so.provider, 'package', x.purl, 'version', left(so.revision, 64), 'path', left(so.path, 200),
     'url', CASE WHEN length(so.url) <= 500 THEN so.url || coalesce('#L' || s.line, '') END,
-    'field', left(s.field, 64), 'scope', {_SCOPE_NAME}, 'requirement', left(s.requirement, 120), 'line', s.line)"""
+    'field', left(s.field, 64), 'scope', {_SCOPE_NAME}, 'requirement', left(s.requirement, 120),
+    'line', s.line)::text"""
 _COUNTS = ("repositories", *SCOPE_COLUMNS.values())
 # The one definition of what a row of the answer counts. The strongest repository is chosen by facts, never by keys.
 _COUNTED = (

@@ -229,7 +229,7 @@ def make_statement_rows(
             item.marker,
             item.field,
         )
-        digest = hashlib.blake2b(json.dumps(row[1:]).encode(), digest_size=16).digest()
+        digest = hashlib.blake2b(repr(row[1:]).encode(), digest_size=16).digest()
         rows.setdefault((row[0], digest), (*row, item.line, UUID(bytes=digest)))
     return rows.values()
 
