@@ -146,7 +146,8 @@ def test_the_provider_describes_itself():
     info = provider.describe_provider()
     assert (info.title, info.provider_type) == ("GitHub", "repository")
     assert info.ecosystems == (*MANIFESTS, "github")
-    assert info.manifests == (*provider.FORMATS[0].globs, "action.yml", "action.yaml", ".gitmodules")
+    assert info.manifests == tuple(glob for item in provider.FORMATS for glob in item.globs)
+    assert {".gitmodules", "action.yml", "FUNDING.yml", "funding.json"} < set(info.manifests)
     settings = info.settings_class()
     assert (settings.base_url, settings.code_host) == ("https://api.github.com", "github.com")
     assert settings.hosts == STORAGE_HOSTS

@@ -105,7 +105,7 @@ BAD: dict[str, tuple[str, dict[str, str], str]] = {
     "returns no records": (
         "test_record_is_valid",
         {SEARCHED: "    return Page(items=({'name': 'left'},), next_cursor=following)\n"},
-        "is no valid record",
+        "returned dict instead of PackageRecord",
     ),
     "builds without validating": (
         "test_record_is_valid",
