@@ -6,7 +6,7 @@ plugin's code raises leaves here as one of the errors of `wump_core.errors`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import structlog
-from pydantic import ValidationError
+from annotated_types import MaxLen
+from pydantic import BaseModel, ValidationError
 
 from wump_core.errors import (
     ConfigurationError,
@@ -198,7 +199,17 @@ class Provider:
     def _checked(self, result_type: type[Result], result: object) -> Result:
         if not isinstance(result, result_type):
             raise ProviderFailed(f"{self.name} returned {type(result).__name__} instead of {result_type.__name__}")
+        if isinstance(result, BaseModel):
+            self._check_sizes(result)
         return result
+
+    def _check_sizes(self, record: BaseModel) -> None:
+        """A plugin may make records without validating them; what holds far too much is not even looked at."""
+        for name, information in type(record).model_fields.items():
+            value = getattr(record, name, None)
+            most = next((limit.max_length for limit in information.metadata if isinstance(limit, MaxLen)), None)
+            if most is not None and isinstance(value, Sized) and len(value) > most:
+                raise ProviderFailed(f"{self.name} returned {len(value):,} {name}, at most {most:,} are taken")
 
 
 @dataclass(frozen=True, slots=True)
