@@ -11,7 +11,7 @@ import sys
 
 import pytest
 import wump_provider_npm as provider
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wump_core import InvalidManifest, ManifestRecord, make_purl
 from wump_provider_npm.manifests import FORMATS
@@ -124,6 +124,7 @@ def test_junk(name, content):
 
 @pytest.mark.parametrize("name", [one.name for one in FORMATS])
 @settings(max_examples=EXAMPLES, deadline=None)
+@example({"snapshots": {"Three.js": None}}, {})
 @given(DOCUMENTS, DOCUMENTS)
 def test_values_where_others_are_expected(name, document, manifest):
     """JSON is YAML as well, so that every format gets to see every shape."""

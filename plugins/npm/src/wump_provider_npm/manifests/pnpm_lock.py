@@ -197,7 +197,9 @@ def _split_key(key: str) -> tuple[str, str, DependencySource]:
     if ":" in path:
         return "", "", find_source(path)
     parts = path.split("/")
-    if not key.startswith("/") and "." in parts[0]:  # the host of another registry, or of a repository
+    if (
+        len(parts) > 1 and not key.startswith("/") and "." in parts[0]
+    ):  # the host of another registry, or of a repository
         if len(parts) == 4 and not parts[3][:1].isdigit():
             return "", "", "git"
         parts = parts[1:]
