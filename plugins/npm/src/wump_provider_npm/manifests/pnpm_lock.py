@@ -197,9 +197,7 @@ def _split_key(key: str) -> tuple[str, str, DependencySource]:
     if ":" in path:
         return "", "", find_source(path)
     parts = path.split("/")
-    if (
-        len(parts) > 1 and not key.startswith("/") and "." in parts[0]
-    ):  # the host of another registry, or of a repository
+    if len(parts) > 1 and not key.startswith("/") and "." in parts[0]:  # a registry's or repository's host
         if len(parts) == 4 and not parts[3][:1].isdigit():
             return "", "", "git"
         parts = parts[1:]
