@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import psutil
 import pytest
 from e2e.processes import environment_of, run_wump
 from local_registry import LocalRegistry
+from wump_api.tracking import describe_outcome
 from wump_core.settings import CoreSettings
 
 
@@ -60,8 +62,25 @@ def test_a_registry_that_is_away_is_exit_code_3_with_the_reason(settings: CoreSe
         result = run_wump("track", "npm:away", "--wait", "--timeout", "9", environment=environment)
     assert result.returncode == 3, result.stdout + result.stderr
     assert "npm can't be reached: ConnectError" in result.stdout
-    # It waits for its next try, or is at it just now.
-    assert "tried again at" in result.stdout or "running: npm can't be reached" in result.stdout
+    # It waits for its next try, or is at it just now: which of both is not for the command to choose.
+    assert re.search(r"tried again (now|at \d{4}-\d\d-\d\d\S*): npm can't be reached: ConnectError", result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("failed", "tried again at 2026-01-02T03:04:05Z: npm is away"),
+        ("running", "tried again now: npm is away"),
+        ("dead", "dead: npm is away"),
+    ],
+)
+def test_what_became_of_a_run_is_said_in_a_line(state: str, said: str) -> None:
+    outcome = {"code": "unavailable", "message": "npm is away"}
+    assert describe_outcome({"state": state, "outcome": outcome, "due_at": "2026-01-02T03:04:05Z"}) == said
+
+
+def test_a_first_run_under_way_has_nothing_to_say_yet() -> None:
+    assert describe_outcome({"state": "running", "outcome": None, "due_at": "2026-01-02T03:04:05Z"}) == "running"
 
 
 @pytest.mark.parametrize(

@@ -162,4 +162,6 @@ def describe_outcome(execution: Document) -> str:
         return f"not found: {text}"
     if execution["state"] == "failed":
         return f"tried again at {execution['due_at']}: {text}"
+    if execution["state"] == "running" and text:
+        return f"tried again now: {text}"
     return f"{execution['state']}{': ' + text if text else ''}"
