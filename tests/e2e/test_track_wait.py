@@ -59,7 +59,7 @@ def test_a_registry_that_is_away_is_exit_code_3_with_the_reason(settings: CoreSe
         probe.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{probe.getsockname()[1]}"
         environment = environment_of(settings, WUMP_PROVIDER_NPM_BASE_URL=address, WUMP_PROVIDER_PYPI_BASE_URL=address)
-        result = run_wump("track", "npm:away", "--wait", "--timeout", "9", environment=environment)
+        result = run_wump("track", "npm:away", "--wait", "--timeout", "20", environment=environment)
     assert result.returncode == 3, result.stdout + result.stderr
     assert "npm can't be reached: ConnectError" in result.stdout
     # It waits for its next try, or is at it just now: which of both is not for the command to choose.
