@@ -106,7 +106,9 @@ def test_wheels_work_in_an_empty_environment(data_dir: Path, tmp_path: Path) -> 
         assert f" {command} " in shown
     providers = call(wump, "providers", "--format", "json", folder=elsewhere, environment=environment)
     states = {row["name"]: row["state"] for row in json.loads(providers.stdout)}
-    assert states == dict.fromkeys(("github", "gitlab", "npm", "pypi"), "active")
+    assert states == dict.fromkeys(
+        ("cratesio", "depsdev", "ecosystems", "github", "gitlab", "librariesio", "maven", "npm", "pypi"), "active"
+    )
     upgraded = call(wump, "db", "upgrade", folder=elsewhere, environment=environment)
     assert "the database is at revision" in upgraded.stderr
     verified = call(wump, "db", "verify", folder=elsewhere, environment=environment)

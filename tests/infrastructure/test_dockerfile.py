@@ -36,7 +36,7 @@ def test_base_and_providers_are_arguments_with_defaults() -> None:
     assert {rest.partition(" ")[0] for word, rest in INSTRUCTIONS if word == "FROM"} == {"${BASE}"}
     default = next(rest for word, rest in INSTRUCTIONS if word == "ARG" and rest.startswith("PROVIDERS="))
     names = shlex.split(default)[0].partition("=")[2].split()
-    assert names == ["github", "gitlab", "npm", "pypi"]
+    assert names == ["cratesio", "depsdev", "ecosystems", "github", "gitlab", "librariesio", "maven", "npm", "pypi"]
     assert all((ROOT / "plugins" / name / "pyproject.toml").is_file() for name in names)
 
 

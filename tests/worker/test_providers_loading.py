@@ -137,7 +137,10 @@ def test_a_plugin_that_hangs_while_it_is_imported_is_found_out_and_the_next_are_
 
 def test_all_well_is_exit_code_0(run: Run) -> None:
     result = run("providers", "--format", "json", **BASE_URLS)
-    assert (result.returncode, sorted(rows(result))) == (0, ["github", "gitlab", "npm", "pypi"])
+    assert (result.returncode, sorted(rows(result))) == (
+        0,
+        ["cratesio", "depsdev", "ecosystems", "github", "gitlab", "librariesio", "maven", "npm", "pypi"],
+    )
     assert rows(result)["npm"]["base_url_from"] == "WUMP_PROVIDER_NPM_BASE_URL"
 
 
