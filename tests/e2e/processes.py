@@ -16,6 +16,7 @@ from wump_core.settings import CoreSettings
 def environment_of(settings: CoreSettings | None = None, /, **variables: str) -> dict[str, str]:
     """The environment of a process that uses these servers, and asks nobody but the loopback address."""
     environment = dict(os.environ) | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    environment["WUMP_PROVIDERS"] = "npm,pypi"  # those that a LocalRegistry plays
     if settings is not None and settings.database_url is not None and settings.valkey_url is not None:
         environment["WUMP_DATABASE_URL"] = settings.database_url.get_secret_value()
         environment["WUMP_VALKEY_URL"] = settings.valkey_url.get_secret_value()

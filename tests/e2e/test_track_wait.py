@@ -59,11 +59,13 @@ def test_a_registry_that_is_away_is_exit_code_3_with_the_reason(settings: CoreSe
         probe.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{probe.getsockname()[1]}"
         environment = environment_of(settings, WUMP_PROVIDER_NPM_BASE_URL=address, WUMP_PROVIDER_PYPI_BASE_URL=address)
-        result = run_wump("track", "npm:away", "--wait", "--timeout", "20", environment=environment)
+        result = run_wump("track", "npm:away", "--wait", "--timeout", "9", environment=environment)
     assert result.returncode == 3, result.stdout + result.stderr
-    assert "npm can't be reached: ConnectError" in result.stdout
-    # It waits for its next try, or is at it just now: which of both is not for the command to choose.
-    assert re.search(r"tried again (now|at \d{4}-\d\d-\d\d\S*): npm can't be reached: ConnectError", result.stdout)
+    # It waits for its next try, or is at it just now; and the breaker may have opened: what comes first is a matter
+    # of the machine's speed.
+    when = r"tried again (now|at \d{4}-\d\d-\d\d\S*)"
+    why = r"npm (can't be reached|is left alone until [^,]*, since it failed again and again)"
+    assert re.search(f"{when}: {why}: ConnectError", result.stdout), result.stdout
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_a_first_run_under_way_has_nothing_to_say_yet() -> None:
     ("content", "reason"),
     [
         ("# mine\nnpm:good\n\nno ecosystem\npypi:fine\n", "line 4: 'no ecosystem' names no ecosystem"),
-        ("npm:good\npkg:maven/a/b\n", "line 2: unknown ecosystem 'maven'"),
+        ("npm:good\npkg:nuget/a\n", "line 2: unknown ecosystem 'nuget'"),
         ("npm:good\nnpm:" + "x" * 300, "line 2: the package name must have 1 to 214 characters"),
     ],
 )
