@@ -33,6 +33,8 @@ PACKAGES = tuple(
 SAMPLE = files("wump_api") / "sample.json"
 # Its packages come from their registries: others would be asked for what those don't have, and that takes its time.
 _PROVIDERS = {"WUMP_PROVIDERS": "npm,pypi"}
+# Also what a captive portal, or a name server that leads elsewhere, makes of an attempt.
+_NOBODY = ("unavailable", "credentials_rejected", "invalid_response")
 _WAIT_SECONDS = 120.0
 
 
@@ -99,7 +101,7 @@ def _nobody_answers(tracked: Tracked) -> bool:
     minute where a firewall swallows what is sent.
     """
     tried = [item for item in tracked.executions.values() if item["outcome"]]
-    unreachable = all(item["outcome"].get("code") in ("unavailable", "credentials_rejected") for item in tried)
+    unreachable = all(item["outcome"].get("code") in _NOBODY for item in tried)
     return unreachable and _ecosystems(tried) == _ecosystems(tracked.executions.values())
 
 

@@ -12,6 +12,7 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 from hostile_upstream import HostileUpstream, serve_hostile
@@ -138,6 +139,38 @@ async def test_a_public_name_that_leads_inside_is_refused_when_it_is_connected(
     async with make_client("npm", settings, WorkerSettings(), base_url_origin=TABLES) as client:
         message = await refusal(client, "http://registry.example/")
     assert f"is at {address}, an address that is not public" in message
+
+
+@pytest.mark.parametrize(
+    ("address", "may"),
+    [
+        ("10.0.0.8", True),
+        ("203.0.113.80", True),
+        ("fd00::1", True),
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("0.0.0.0", False),
+        ("169.254.169.254", False),
+        ("fd00:ec2::254", False),
+    ],
+)
+async def test_a_registrys_own_name_may_lead_to_a_mirror_inside_where_a_certificate_proves_it(
+    names: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch, address: str, may: bool
+) -> None:
+    """Whether it is connected at all: the certificate would be the next thing to be asked for."""
+    asked: list[str] = []
+
+    async def connect(_: object, host: str, *__: object, **___: object) -> None:
+        asked.append(host)
+        raise httpcore.ConnectError("nobody is there")
+
+    monkeypatch.setattr("httpcore._backends.auto.AutoBackend.connect_tcp", connect)
+    names["registry.example"] = [address]
+    settings = ProviderSettings(base_url="https://registry.example")
+    async with make_client("npm", settings, WorkerSettings(), base_url_origin=TABLES) as client:
+        with pytest.raises(httpx.ConnectError if may else InvalidResponse):
+            await client.post("https://registry.example/")
+    assert asked == ([address] if may else [])
 
 
 async def test_an_operators_host_may_be_inside_but_leads_to_no_clouds_secrets(

@@ -81,7 +81,8 @@ class Upstream:
             worker: Deadlines and bounds.
             contact: Mail or web address for the User-Agent.
             info: What it states of limits and credentials; null: no limits, tokens as bearer.
-            base_url_origin: Where the base URL was found. What only tables know may not lead to a private address.
+            base_url_origin: Where the base URL was found. What only tables know may lead to a private address
+                over TLS alone.
             shared: What the workers know together; null: this process is alone.
             engine: Where answers are kept; null: nowhere.
         """
@@ -97,12 +98,16 @@ class Upstream:
         named = {base_url.raw_host.decode()} if is_named else set()
         if "hosts" in settings.model_fields_set:  # else they are the plugin's defaults
             named |= {url.raw_host.decode() for url in hosts}
+        # A mirror under the registry's own name is common inside networks. The name is a constant, and whoever
+        # answers to it has a certificate that this machine trusts.
+        is_proven = base_url_origin == TABLES and base_url.scheme == "https"
+        proven = {base_url.raw_host.decode()} if is_proven else set()
         self._shared = shared = shared or SharedState()
         self._tokens = tokens = list_tokens(provider, settings)
         self._limits = limits = settings.limits or (info.limits if info else None) or RateLimits()
         limiter = Limiter(provider, limits, shared, lease_seconds=worker.total_timeout_seconds + 5)
 
-        layers: httpx.AsyncBaseTransport = open_network(provider, base_url, frozenset(named))
+        layers: httpx.AsyncBaseTransport = open_network(provider, base_url, frozenset(named), frozenset(proven))
         layers = BoundedTransport(layers, provider, worker.max_body_bytes)
         layers = SigningTransport(layers, tokens, info.credential if info else "bearer")
         layers = MeasuredTransport(layers, provider)

@@ -63,12 +63,19 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections to public addresses only, but for the hosts that the operator named."""
+    """Opens connections to public addresses only, but for hosts that the operator named or a certificate proves."""
 
-    def __init__(self, inner: httpcore.AsyncNetworkBackend, provider: str, named: frozenset[str]) -> None:
+    def __init__(
+        self,
+        inner: httpcore.AsyncNetworkBackend,
+        provider: str,
+        named: frozenset[str],
+        proven: frozenset[str] = frozenset(),
+    ) -> None:
         self._inner = inner
         self._provider = provider
         self._named = named
+        self._proven = proven
 
     async def connect_tcp(
         self,
@@ -116,6 +123,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         return allowed
 
     def _may_connect(self, host: str, address: str) -> bool:
+        if host in self._proven:
+            return is_public(address) or is_elsewhere_inside(address)
         if host not in self._named:
             return is_public(address)
         # The operator's own host may be anywhere, but a name of theirs must not lead to a cloud's secrets.
@@ -126,6 +135,13 @@ def is_public(address: str) -> bool:
     """Whether anybody on the internet reaches the same machine under this address."""
     parsed = _unwrap(ipaddress.ip_address(address.partition("%")[0]))
     return parsed.is_global and not (parsed.is_multicast or parsed.is_reserved) and not is_metadata(address)
+
+
+def is_elsewhere_inside(address: str) -> bool:
+    """Whether it belongs to another machine of one's own network, so that a mirror may answer there."""
+    parsed = _unwrap(ipaddress.ip_address(address.partition("%")[0]))
+    is_this_machine = parsed.is_loopback or parsed.is_unspecified
+    return parsed.is_private and not (is_this_machine or parsed.is_multicast or is_metadata(address))
 
 
 def is_metadata(address: str) -> bool:

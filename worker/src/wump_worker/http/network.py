@@ -16,8 +16,17 @@ from wump_worker.http.guard import GuardedBackend
 _CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 
 
-def open_network(provider: str, base_url: httpx.URL, named: frozenset[str]) -> httpx.AsyncHTTPTransport:
-    """Connections for one provider, to addresses that it may ask; `named` are the hosts that the operator named."""
+def open_network(
+    provider: str, base_url: httpx.URL, named: frozenset[str], proven: frozenset[str] = frozenset()
+) -> httpx.AsyncHTTPTransport:
+    """Connections for one provider, to addresses that it may ask.
+
+    Args:
+        provider: Its name, for messages.
+        base_url: Decides about the proxy.
+        named: Hosts that the operator named.
+        proven: Hosts that are constants of the code and prove themselves by a certificate.
+    """
     proxy = _proxy_for(base_url)
     transport = httpx.AsyncHTTPTransport(
         verify=_tls_context(_ca_files()),
@@ -28,7 +37,7 @@ def open_network(provider: str, base_url: httpx.URL, named: frozenset[str]) -> h
     if proxy is None:
         # httpx has no argument for httpcore's backend. Behind a proxy, names are the proxy's to resolve.
         pool: Any = transport._pool
-        pool._network_backend = GuardedBackend(pool._network_backend, provider, named)
+        pool._network_backend = GuardedBackend(pool._network_backend, provider, named, proven)
     return transport
 
 
