@@ -1,41 +1,59 @@
-"""wump's provider for depsdev: the hooks, and nothing else."""
+"""wump's provider for deps.dev, which knows packages of seven systems and counts dependents: the hooks."""
 
-from urllib.parse import quote
+from wump_core import (
+    Context,
+    DependentRecord,
+    PackageRecord,
+    Page,
+    ProviderHealth,
+    ProviderInfo,
+    Purl,
+    RepositoryRecord,
+    hookimpl,
+)
 
-from wump_core import Context, PackageRecord, ProviderHealth, ProviderInfo, ProviderSettings, Purl, hookimpl
-
-from .parse import parse_package
-
-
-class DepsdevSettings(ProviderSettings):
-    """`WUMP_PROVIDER_DEPSDEV_*`."""
-
-    base_url: str | None = "https://depsdev.example/api"
+from wump_provider_depsdev import packages
+from wump_provider_depsdev.settings import LIMITS, DepsDevSettings
+from wump_provider_depsdev.systems import SYSTEMS
 
 
 @hookimpl
 def describe_provider() -> ProviderInfo:
     """Say what this provider is."""
     return ProviderInfo(
-        title="Depsdev",
+        title="deps.dev",
         provider_type="aggregator",
-        ecosystems=("npm",),
-        settings_class=DepsdevSettings,
-        licence="CC0-1.0",
-        attribution="Data from depsdev.",
+        ecosystems=tuple(SYSTEMS),
+        settings_class=DepsDevSettings,
+        rate_limit="None is published; 10 requests a second at most here.",
+        limits=LIMITS,
+        licence="CC-BY-4.0",
+        attribution="Data from deps.dev, under CC BY 4.0",
+        terms="Google's terms for APIs; what packages say of themselves is under their own terms.",
     )
 
 
 @hookimpl
 async def fetch_package(context: Context, purl: Purl) -> PackageRecord:
-    """Fetch one package with the dependencies of its latest version."""
-    response = await context.http.get(f"{context.settings.base_url}/packages/{quote(purl.name, safe='')}")
-    response.raise_for_status()
-    return parse_package(purl, response.json())
+    """Fetch one package with the dependencies of its default version."""
+    return await packages.fetch_package(context, purl)
+
+
+@hookimpl
+async def fetch_dependents(context: Context, purl: Purl) -> Page[DependentRecord]:
+    """Fetch how many packages depend on it; deps.dev names none."""
+    return await packages.fetch_dependents(context, purl)
+
+
+@hookimpl
+async def fetch_repository(context: Context, url: str) -> RepositoryRecord:
+    """Fetch one project."""
+    return await packages.fetch_repository(context, url)
 
 
 @hookimpl
 async def health_check(context: Context) -> ProviderHealth:
-    """Ask for the smallest page."""
-    response = await context.http.get(f"{context.settings.base_url}/status")
-    return ProviderHealth(ok=response.status_code < 500, detail=f"answered {response.status_code}")
+    """Ask for one advisory, which is small."""
+    response = await context.http.get(f"{context.settings.base_url}/v3/advisories/GHSA-jfh8-c2jp-5v3q")
+    response.raise_for_status()
+    return ProviderHealth(ok=isinstance(response.json(), dict), detail=f"answered {response.status_code}")
