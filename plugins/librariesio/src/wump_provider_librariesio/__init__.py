@@ -1,41 +1,81 @@
-"""wump's provider for librariesio: the hooks, and nothing else."""
+"""wump's provider for Libraries.io: the hooks, and nothing else."""
 
-from urllib.parse import quote
+from wump_core import (
+    Context,
+    DependencyRecord,
+    DependentRecord,
+    OrganizationRecord,
+    PackageRecord,
+    Page,
+    ProviderHealth,
+    ProviderInfo,
+    Purl,
+    RepositoryRecord,
+    hookimpl,
+)
 
-from wump_core import Context, PackageRecord, ProviderHealth, ProviderInfo, ProviderSettings, Purl, hookimpl
-
-from .parse import parse_package
-
-
-class LibrariesioSettings(ProviderSettings):
-    """`WUMP_PROVIDER_LIBRARIESIO_*`."""
-
-    base_url: str | None = "https://librariesio.example/api"
+from wump_provider_librariesio import packages, repositories
+from wump_provider_librariesio.addresses import PLATFORMS
+from wump_provider_librariesio.settings import LIMITS, LibrariesIoSettings
 
 
 @hookimpl
 def describe_provider() -> ProviderInfo:
     """Say what this provider is."""
     return ProviderInfo(
-        title="Librariesio",
+        title="Libraries.io",
         provider_type="aggregator",
-        ecosystems=("npm",),
-        settings_class=LibrariesioSettings,
-        licence="CC0-1.0",
-        attribution="Data from librariesio.",
+        ecosystems=tuple(PLATFORMS),
+        settings_class=LibrariesIoSettings,
+        needs={"search_packages": "token"},
+        rate_limit="A key: 60 requests a minute. None: 10 an hour.",
+        limits=LIMITS,
+        credential="query:api_key",
+        licence="CC-BY-SA-4.0",
+        attribution="Data from Libraries.io, under CC BY-SA 4.0",
+        terms="Share alike: what is made from its data and passed on goes under the same licence.",
     )
 
 
 @hookimpl
 async def fetch_package(context: Context, purl: Purl) -> PackageRecord:
     """Fetch one package with the dependencies of its latest version."""
-    response = await context.http.get(f"{context.settings.base_url}/packages/{quote(purl.name, safe='')}")
-    response.raise_for_status()
-    return parse_package(purl, response.json())
+    return await packages.fetch_package(context, purl)
+
+
+@hookimpl
+async def search_packages(context: Context, query: str, cursor: str | None) -> Page[PackageRecord]:
+    """Search packages by words."""
+    return await packages.search_packages(context, query, cursor)
+
+
+@hookimpl
+async def fetch_dependents(context: Context, purl: Purl, cursor: str | None) -> Page[DependentRecord]:
+    """Fetch packages that depend on a package, then repositories."""
+    return await packages.fetch_dependents(context, purl, cursor)
+
+
+@hookimpl
+async def fetch_repository(context: Context, url: str) -> RepositoryRecord:
+    """Fetch one repository."""
+    return await repositories.fetch_repository(context, url)
+
+
+@hookimpl
+async def fetch_dependency_graph(context: Context, url: str) -> Page[DependencyRecord]:
+    """Fetch what the packages that are published from a repository need."""
+    return await repositories.fetch_dependency_graph(context, url)
+
+
+@hookimpl
+async def fetch_organization(context: Context, host: str, login: str) -> OrganizationRecord:
+    """Fetch one account."""
+    return await repositories.fetch_organization(context, host, login)
 
 
 @hookimpl
 async def health_check(context: Context) -> ProviderHealth:
-    """Ask for the smallest page."""
-    response = await context.http.get(f"{context.settings.base_url}/status")
-    return ProviderHealth(ok=response.status_code < 500, detail=f"answered {response.status_code}")
+    """Ask for the platforms."""
+    response = await context.http.get(f"{context.settings.base_url}/platforms")
+    response.raise_for_status()
+    return ProviderHealth(ok=isinstance(response.json(), list), detail=f"answered {response.status_code}")

@@ -1,49 +1,249 @@
-"""What the API answers becomes records. Pure: values in, values out."""
+"""What Libraries.io answers becomes records. Pure: values in, values out.
 
-from typing import Any
+Source: Libraries.io's API documentation. Answers of old lack what was added later, so that any key may be absent.
+"""
+
+from typing import Any, Literal
 
 from wump_core import (
     DependencyRecord,
+    DependentRecord,
+    Diagnostic,
+    FundingLink,
+    InvalidResponse,
+    NotFound,
+    OrganizationRecord,
     PackageRecord,
     Purl,
     RepositoryClaim,
+    RepositoryRecord,
+    Scope,
     collect_items,
     make_purl,
     parse_repository_url,
+    read_address,
+    read_count,
+    read_flag,
+    read_items,
+    read_licence,
+    read_mapping,
+    read_text,
+    read_time,
 )
+
+from wump_provider_librariesio.addresses import ECOSYSTEMS
+
+_SCOPES: dict[str, Scope] = {
+    "runtime": "runtime",
+    "normal": "runtime",
+    "compile": "runtime",
+    "provided": "peer",
+    "development": "development",
+    "dev": "development",
+    "test": "test",
+    "build": "build",
+    "peer": "peer",
+    "optional": "optional",
+}
+"""Scope by `kind`, which each platform spells in its own way."""
+_KINDS: dict[str, Literal["organization", "user"]] = {
+    "organisation": "organization",
+    "organization": "organization",
+    "user": "user",
+}
+_GONE = ("Removed", "Hidden")
+_DEPRECATED = ("Deprecated", "Unmaintained")
 
 
 def parse_package(purl: Purl, document: Any) -> PackageRecord:
-    """Read the answer about one package.
+    """Read a project with `dependencies`, or without, as in a search.
 
     Raises:
-        ValueError: It is none. wump makes an `InvalidResponse` of it.
+        InvalidResponse: It is none, or another one.
+        NotFound: It was removed from its platform.
     """
-    if not isinstance(document, dict) or document.get("name") != purl.name:
-        raise ValueError(f"the answer is not about {purl}")
-    dependencies = document.get("dependencies")
-    if not isinstance(dependencies, list):
-        return PackageRecord(purl=str(purl), dependencies_unknown="the API does not tell them")
-    items, diagnostics = collect_items(dependencies, _parse_dependency)
+    if not isinstance(document, dict) or not isinstance(document.get("name"), str):
+        raise InvalidResponse(f"the document about {purl} has no `name`")
+    if parse_purl_of(document) != str(purl):
+        raise InvalidResponse(f"the document is not about {purl}")
+    if document.get("status") in _GONE:
+        raise NotFound(f"Libraries.io has it as {document['status']}")
+    dependencies, diagnostics = _parse_dependencies(document.get("dependencies"))
     return PackageRecord(
         purl=str(purl),
-        latest_version=document.get("version"),
-        description=document.get("description"),
-        repository=_parse_repository(document.get("repository")),
-        dependencies=items,
+        latest_version=read_text(document.get("latest_release_number"), 255),
+        description=read_text(document.get("description")),
+        homepage=read_address(document.get("homepage")),
+        licences=_parse_licences(document),
+        deprecated=True if document.get("status") in _DEPRECATED else None,
+        repository=_parse_claim(document.get("repository_url")),
+        funding=_parse_funding(document.get("funding_urls")),
+        dependencies=dependencies,
+        dependencies_unknown=None if dependencies is not None else "Libraries.io did not tell them",
         diagnostics=diagnostics,
     )
 
 
-def _parse_dependency(item: Any) -> DependencyRecord:
+def parse_found_package(document: dict[str, Any]) -> PackageRecord:
+    """Read one result of a search.
+
+    Raises:
+        ValueError, KeyError: It is none, or of a platform that wump doesn't know.
+    """
+    purl = make_purl(ECOSYSTEMS[str(document["platform"]).lower()], document["name"])
+    return parse_package(purl, document)
+
+
+def parse_purl_of(document: dict[str, Any]) -> str | None:
+    """The purl of a project; null where wump doesn't know its platform, or it can't have the name.
+
+    Raises:
+        ValueError: The name can't be one of the platform's.
+    """
+    ecosystem = ECOSYSTEMS.get(str(document.get("platform")).lower())
+    return str(make_purl(ecosystem, document["name"])) if ecosystem else None
+
+
+def _parse_licences(document: dict[str, Any]) -> tuple[str, ...] | None:
+    found = [text for item in read_items(document.get("normalized_licenses")) if (text := read_licence(item))]
+    if not found and (text := read_text(document.get("licenses"))):
+        found = [text]
+    return tuple(dict.fromkeys(found))[:50] or None
+
+
+def _parse_funding(value: object) -> tuple[FundingLink, ...] | None:
+    if not isinstance(value, list):
+        return None
+    addresses = (address for item in value if (address := read_address(item)))
+    return tuple(FundingLink(url=address) for address in dict.fromkeys(addresses))[:100]
+
+
+def _parse_claim(url: object) -> RepositoryClaim | None:
+    found = parse_repository_url(url) if isinstance(url, str) else None
+    if found is None:
+        return None
+    return RepositoryClaim(host=found.host, path=found.path, owner=found.owner, directory=found.directory)
+
+
+def _parse_dependencies(value: object) -> tuple[tuple[DependencyRecord, ...] | None, tuple[Diagnostic, ...]]:
+    return collect_items(value, parse_dependency) if isinstance(value, list) else (None, ())
+
+
+def parse_dependency(item: dict[str, Any]) -> DependencyRecord:
+    """Read what a project or a repository needs. Packages of platforms that wump doesn't know have no purl.
+
+    Raises:
+        ValueError, KeyError: It is none.
+    """
+    name = item.get("project_name") or item["name"]
+    kind = str(item.get("kind") or "")
+    scope = _SCOPES.get(kind.lower(), "unknown")
+    optional = item.get("optional") is True or scope == "optional"
     return DependencyRecord(
-        purl=str(make_purl("npm", item["name"])),
-        name=item["name"],
-        requirement=item.get("range"),
-        scope="development" if item.get("dev") else "runtime",
+        purl=parse_purl_of({"platform": item.get("platform"), "name": name}),
+        name=name,
+        requirement=read_text(item.get("requirements")),
+        scope="optional" if optional and scope == "runtime" else scope,
+        optional=optional,
+        field=read_text(kind, 255),
     )
 
 
-def _parse_repository(address: Any) -> RepositoryClaim | None:
-    found = parse_repository_url(address) if isinstance(address, str) else None
-    return RepositoryClaim(host=found.host, path=found.path, owner=found.owner) if found else None
+def parse_dependent(item: dict[str, Any]) -> DependentRecord:
+    """Read a package that depends on another one. Which range it asks for isn't told.
+
+    Raises:
+        ValueError, KeyError: It is none, or of a platform that wump doesn't know.
+    """
+    found = parse_found_package(item)
+    return DependentRecord(purl=found.purl, repository=found.repository, direct=True, revision=found.latest_version)
+
+
+def parse_dependent_repository(item: dict[str, Any]) -> DependentRecord:
+    """Read a repository of which a published package depends on another one.
+
+    Raises:
+        ValueError, KeyError: It is none, private, or on a host without a known name.
+    """
+    if item.get("private") is True:
+        raise ValueError("it is private")
+    host = _host_of(item)
+    path = item["full_name"]
+    return DependentRecord(repository=RepositoryClaim(host=host, path=path, owner=path.rpartition("/")[0] or None))
+
+
+def parse_repository(document: Any) -> RepositoryRecord:
+    """Read a repository. Whether it is archived isn't told.
+
+    Raises:
+        InvalidResponse: It is none.
+        NotFound: It is gone from its host.
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("full_name"), str):
+        raise InvalidResponse("the answer is no repository")
+    if document.get("status") in _GONE:
+        raise NotFound(f"Libraries.io has it as {document['status']}")
+    private = read_flag(document.get("private"))
+    return RepositoryRecord(
+        host=_host_of(document),
+        path=document["full_name"],
+        host_id=read_text(document.get("uuid") or document.get("github_id"), 255),
+        owner=document["full_name"].rpartition("/")[0] or None,
+        visibility=None if private is None else "private" if private else "public",
+        description=read_text(document.get("description")),
+        homepage=read_address(document.get("homepage")),
+        language=read_text(document.get("language"), 255),
+        licence=read_licence(document.get("license")),
+        topics=_parse_topics(document.get("keywords")),
+        stars=read_count(document.get("stargazers_count")),
+        forks=read_count(document.get("forks_count")),
+        fork=read_flag(document.get("fork")),
+        parent=read_text(document.get("source_name"), 255),
+        default_branch=read_text(document.get("default_branch"), 255),
+        created_at=read_time(document.get("created_at")),
+        pushed_at=read_time(document.get("pushed_at")),
+        funding=_parse_funding(document.get("funding_urls")),
+    )
+
+
+def _parse_topics(value: object) -> tuple[str, ...] | None:
+    return tuple(text for item in value if (text := read_text(item, 255)))[:100] if isinstance(value, list) else None
+
+
+_DOMAINS = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
+
+
+def _host_of(document: dict[str, Any]) -> str:
+    """The host's name. `host_domain` is null for the public ones."""
+    host = _DOMAINS.get(str(document.get("host_type")).lower())
+    if host is None or document.get("host_domain") not in (None, "", host):
+        raise ValueError("it is on a host without a known name")
+    return host
+
+
+def parse_owner(document: Any, host: str) -> OrganizationRecord:
+    """Read an account. Its mail address is not read.
+
+    Raises:
+        InvalidResponse: It is none.
+        NotFound: It wants to be hidden.
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("login"), str):
+        raise InvalidResponse("the answer is no account")
+    if document.get("hidden") is True:
+        raise NotFound("Libraries.io hides it")
+    return OrganizationRecord(
+        host=host,
+        login=document["login"],
+        host_id=read_text(document.get("uuid") or document.get("github_id"), 255),
+        kind=_KINDS.get(str(document.get("user_type")).lower(), "unknown"),
+        name=read_text(document.get("name"), 255),
+        description=read_text(document.get("bio")),
+        website=read_address(document.get("blog")),
+        location=read_text(document.get("location"), 255),
+    )
+
+
+def parse_switched_off(document: Any) -> str | None:
+    """What Libraries.io says in place of a list that it has switched off; null where it is a list."""
+    return None if isinstance(document, list) else read_text(read_mapping(document).get("message"), 500) or "no list"
