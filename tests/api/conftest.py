@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,17 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from wump_api.auth import make_key
 from wump_api.main import make_app
 from wump_api.settings import ApiSettings
 from wump_core.embedded import Servers
 from wump_core.purl import parse_purl
 from wump_core.records import DependencyRecord, FundingLink, PackageRecord, RepositoryClaim, Scope
 from wump_core.settings import CoreSettings
-from wump_core.store import make_engine
+from wump_core.store import keys, make_engine
 from wump_core.store.audit import rebuild
 from wump_core.store.facts import add_names, save_packages
+from wump_core.store.keys import NewKey
 from wump_core.store.packages import add_packages
 from wump_core.store.providers import save_attempt, save_providers
 
@@ -144,7 +146,9 @@ def facts(servers: Servers, migrated_template: str) -> Iterator[CoreSettings]:
     asyncio.run(execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}"))
     database_url = servers.database_url.rpartition("/")[0] + f"/{name}"
     asyncio.run(_seed(database_url))
-    yield CoreSettings(database_url=SecretStr(database_url), valkey_url=SecretStr(servers.valkey_url))
+    # A Valkey of its own, so that what is cached of other databases isn't taken for what this one says.
+    valkey_url = servers.valkey_url.rpartition("/")[0] + "/1"
+    yield CoreSettings(database_url=SecretStr(database_url), valkey_url=SecretStr(valkey_url))
     asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
@@ -164,8 +168,11 @@ Serving = Callable[..., AbstractAsyncContextManager[Api]]
 
 
 @asynccontextmanager
-async def _serving(settings: CoreSettings, client: tuple[str, int] = ("127.0.0.1", 1)) -> AsyncGenerator[Api]:
-    app = make_app(settings, ApiSettings())
+async def _serving(
+    settings: CoreSettings, client: tuple[str, int] = ("127.0.0.1", 1), **options: Any
+) -> AsyncGenerator[Api]:
+    # What a test changes must show at once; tests of the cache say so.
+    app = make_app(settings, ApiSettings(**{"cache": False} | options))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=client)
     async with (
         app.router.lifespan_context(app),
@@ -193,6 +200,20 @@ async def empty_api(settings: CoreSettings) -> AsyncGenerator[Api]:
     """A client of an app on an empty database of the test's own."""
     async with _serving(settings) as client:
         yield client
+
+
+async def add_key(engine: AsyncEngine, tier: str = "standard", **limits: Any) -> str:
+    """A new key of the API."""
+    key, kept = make_key()
+    async with engine.begin() as connection:
+        await keys.add_key(connection, NewKey(name=f"a {tier} key", tier=tier, **limits), kept, created_by="tests")
+    return key
+
+
+@pytest.fixture
+def adding() -> Callable[..., Awaitable[str]]:
+    """Adds a key to a database: `await adding(engine, tier, **limits)`."""
+    return add_key
 
 
 @asynccontextmanager

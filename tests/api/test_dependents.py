@@ -1,6 +1,6 @@
 """Dependents: the list, its pages, its filters, and what it says of itself."""
 
-import itertools
+import json
 from datetime import datetime
 from typing import Any
 
@@ -45,12 +45,13 @@ async def test_the_answer_with_its_evidence(api: Any) -> None:
     assert (twice.repositories, twice.usage) == (2, {"runtime": 1, "development": 1})
     nested = rows["gitlab.example", "my.group/sub"]
     assert nested.profile_url == "https://gitlab.example/my.group/sub"
-    assert nested.evidence.repository == "https://gitlab.example/my.group/sub/nested"
-    assert rows["github.com", "acme"].evidence.version == "=HYPERLINK(1)"
+    evidence = {name: row.evidence for name, row in rows.items() if row.evidence}
+    assert len(evidence) == len(rows)
+    assert evidence["gitlab.example", "my.group/sub"].repository == "https://gitlab.example/my.group/sub/nested"
+    assert evidence["github.com", "acme"].version == "=HYPERLINK(1)"
     assert ("github.com", "own") not in rows
-    assert {url for row in page.data for url in (row.profile_url, row.evidence.repository)} == {
-        url for row in page.data for url in (row.profile_url, row.evidence.repository) if url.startswith("https://")
-    }
+    links = [*(row.profile_url for row in page.data), *(item.repository for item in evidence.values())]
+    assert all(url.startswith("https://") for url in links)
 
 
 async def test_the_envelope_says_how_good_the_list_is(api: Any) -> None:
@@ -83,32 +84,84 @@ async def test_nobody_asked_is_not_nobody_depends(empty_api: Any) -> None:
     assert page["meta"]["as_of"] is None
 
 
-FILTERS: list[dict[str, Any]] = [
-    {},
-    {"scope": "development"},
-    {"min_repositories": 2},
-    {"scope": "development", "min_repositories": 2},
+def passes(row: dict[str, Any], filters: dict[str, Any]) -> bool:
+    """Whether a row of the whole list passes, by what it shows."""
+    checks = {
+        "scope": lambda value: row["usage"].get(value, 0) > 0,
+        "kind": lambda value: row["kind"] == value,
+        "min_repositories": lambda value: row["repositories"] >= value,
+        "min_stars": lambda value: (row["stars"] if row["stars"] is not None else -1) >= value,
+        "active_since": lambda value: (row["last_activity_at"] or "") >= value,
+        "first_seen_after": lambda value: row["first_seen_at"] > value,
+        "provider": lambda value: value in row["providers"],
+        "q": row["login"].startswith,
+    }
+    return all(checks[name](value) for name, value in filters.items())
+
+
+FILTERS: dict[str, Any] = {
+    "scope": "development",
+    "min_repositories": 2,
+    "kind": "unknown",
+    "min_stars": 2,
+    "active_since": "2026-01-02T22:00:00.000000Z",
+    "first_seen_after": "2020-01-01T00:00:00Z",
+    "provider": "npm",
+    "q": "org1",
+}
+PAIRS = [
+    (sort, order, {name: FILTERS[name] for name in names})
+    for names, sorts in answers.PAGES.items()
+    for sort in sorts
+    for order in ("desc", "asc")
 ]
 
 
-@pytest.mark.parametrize(
-    ("sort", "filters"), [(sort, filters) for filters in FILTERS for sort in answers.PAGES[tuple(filters)]], ids=str
-)
-async def test_pages_join_to_the_whole_list_in_order(api: Any, sort: str, filters: dict[str, Any]) -> None:
-    whole = await walk(api, CORE, 100, sort=sort, **filters)
+@pytest.mark.parametrize(("sort", "direction", "filters"), PAIRS, ids=str)
+async def test_pages_join_to_the_whole_list_in_order(
+    api: Any, sort: str, direction: str, filters: dict[str, Any]
+) -> None:
+    asked = {"sort": sort, "order": direction, **filters}
+    whole = await walk(api, CORE, 100, **asked)
     rows = [DependentOrganization.model_validate(row) for row in whole]
-    assert all(order(a, sort) >= order(b, sort) for a, b in itertools.pairwise(rows))
-    if not filters and sort != "repositories":
-        assert order(rows[0], sort) > order(rows[-1], sort) == order(rows[-2], sort)
-    for limit in (1, 2, 7, len(whole) - 1, len(whole)):
-        assert await walk(api, CORE, limit, sort=sort, **filters) == whole
-    everything = await walk(api, CORE, 100, sort=sort)
-    assert whole == [
-        row
-        for row in everything
-        if row["usage"].get(filters.get("scope", "any"), "scope" not in filters)
-        and row["repositories"] >= filters.get("min_repositories", 1)
+    ranks = [order(row, sort) for row in rows]
+    assert ranks == sorted(ranks, reverse=direction == "desc")
+    if not filters and sort != "repositories" and direction == "desc":
+        assert ranks[0] > ranks[-1] == ranks[-2]
+    for limit in (7,) if filters else (1, 7, len(whole) - 1, len(whole)):
+        assert await walk(api, CORE, limit, **asked) == whole
+    everything = await walk(api, CORE, 100, sort=sort, order=direction)
+    assert whole == [row for row in everything if passes(row, filters)]
+    assert whole
+
+
+async def test_a_stream_takes_every_filter_with_every_sort_and_a_page_names_what_works(api: Any, problem: Any) -> None:
+    everything = await walk(api, CORE, 100)
+    for name, value in FILTERS.items():
+        for sort in answers.SORTS:
+            response = await api.get(f"/api/v1{CORE}", params={name: value, "sort": sort, "format": "ndjson"})
+            found = {json.loads(line)["login"] for line in response.text.splitlines()}
+            assert found == {row["login"] for row in everything if passes(row, {name: value})}, (name, sort)
+            page = await api.get(f"/api/v1{CORE}", params={name: value, "sort": sort})
+            if sort not in answers.PAGES.get((name,), ()):
+                document = problem(page, 422, "unsupported-filter")
+                assert any(name in alternative for alternative in document["alternatives"])
+                for alternative in document["alternatives"]:
+                    assert (await api.get(f"/api/v1{CORE}?{alternative}")).status_code == 200, alternative
+
+
+async def test_only_some_fields_and_what_the_list_can_not_hold(api: Any, problem: Any) -> None:
+    assert (await api.page(CORE, fields="login,usage", limit=1))["data"] == [
+        {name: row[name] for name in ("login", "usage")} for row in (await api.page(CORE, limit=1))["data"]
     ]
+    lines = (await api.get(f"/api/v1{CORE}?fields=login,evidence&format=csv&limit=1")).text.splitlines()
+    assert lines[0].startswith("login,evidence.repository,")
+    assert "rows have no name" in problem(await api.get(f"/api/v1{CORE}?fields=name"), 422, "invalid-request")["detail"]
+    document = problem(await api.get(f"/api/v1{CORE}?include=fork&include=template"), 422, "unsupported-filter")
+    assert document["alternatives"] == [
+        "/api/v1/packages/npm/core/dependents/repositories?include=fork&include=template"
+    ]
+    assert (await api.get(document["alternatives"][0])).status_code == 200
 
 
 async def test_a_filtered_total_is_unknown_and_what_is_left_out_is_not(api: Any) -> None:

@@ -63,10 +63,28 @@ async def test_work_that_nobody_does_is_unhealthy(empty_api: Any, settings: Core
         valkey.set(ALIVE_KEY.format(service="worker"), 1, ex=60)
     status, document = await ask(empty_api, "/health/jobs")
     assert (status, document["scheduler_alive"], document["worker_alive"]) == (200, True, True)
-    async with empty_api.app.state.engine.begin() as connection:
-        await connection.execute(text("UPDATE job_executions SET due_at = now() - interval '3 minutes'"))
-    status, document = await ask(empty_api, "/health/jobs")
-    assert (status, document["detail"]) == (503, "work has been due for 180 s")
+
+    async def see(*statements: str) -> tuple[int, Any]:
+        async with empty_api.app.state.engine.begin() as connection:
+            for statement in statements:
+                await connection.execute(text(statement))
+        return await ask(empty_api, "/health/jobs")
+
+    status, document = await see("UPDATE job_executions SET due_at = now() - interval '3 minutes'")
+    assert (status, document["progressing"]) == (503, False)
+    assert document["detail"] == "work has been due for 180 s, and no run has started or ended for a day"
+    # A queue that is long but moves is no fault, and neither is what an operator keeps back.
+    add = "INSERT INTO job_executions (job, subject, queue, state, finished_at, started_at)"
+    status, document = await see(f"{add} VALUES ('x', 'done', 'low', 'completed', now() - interval '1 minute', now())")
+    assert (status, document["progressing"], document["due"]) == (200, True, 1)
+    assert document["oldest_due_seconds"] > 120
+    ages_ago = "UPDATE job_executions SET finished_at = now() - interval '9 minutes' WHERE state = 'completed'"
+    assert "no run has started or ended for 540 s" in (await see(ages_ago))[1]["detail"]
+    status, document = await see("INSERT INTO pauses (kind, name) SELECT 'job', job FROM job_executions LIMIT 1")
+    assert (status, document["due"], document["progressing"], document["waiting"]) == (200, 0, None, 1)
+    late = "INSERT INTO schedules (name, job, subject, cron, next_at)"
+    status, document = await see(f"{late} VALUES ('s', 'x', 'all', '* * * * *', now() - interval '5 minutes')")
+    assert (status, document["detail"][:24]) == (503, "a schedule is 300 s late")
 
 
 @pytest.mark.parametrize("frozen", [False, True])

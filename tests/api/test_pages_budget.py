@@ -83,15 +83,15 @@ _LISTED = "SELECT count(*) FROM package_organizations WHERE package_id = $1 AND 
 
 
 async def _compare(connection: Any, sort: str, keys: dict[str, int]) -> None:
-    first = answers.page_statement(sort, None, after=False)
-    following = answers.page_statement(sort, None, after=True)
+    first = answers.page_statement(sort, ascending=False, after=False)
+    following = answers.page_statement(sort, ascending=False, after=True)
     cost: dict[str, list[int]] = {}
     for name, count in (("hot", HOT), ("small", SMALL)):
         # As far in as leaves a full page.
-        middle = (await connection.fetch(first, keys[name], 1, min(count // 2, count - LIMIT)))[-1]
+        middle = (await connection.fetch(first, keys[name], min(count // 2, count - LIMIT)))[-1]
         go_on = (middle["rank"], middle["organization_id"])
-        one, plan = await buffers(connection, first, keys[name], 1, LIMIT)
-        two, plan_after = await buffers(connection, following, keys[name], 1, LIMIT, *go_on)
+        one, plan = await buffers(connection, first, keys[name], LIMIT)
+        two, plan_after = await buffers(connection, following, keys[name], LIMIT, *go_on)
         cost[name] = [one, two]
         for text in (plan, plan_after):
             # A small table may be read any way; a popular package's page is one range of one index. That of the
@@ -116,7 +116,10 @@ async def _make_a_scope_rare(connection: Any, keys: dict[str, int]) -> None:
     )
     both = (keys["d1"], keys["hot"])
     await connection.execute(
-        "UPDATE package_organizations SET repositories = 1 + organization_id % 50 WHERE package_id IN ($1, $2)", *both
+        "UPDATE package_organizations SET repositories = 1 + organization_id % 50, kind = CASE WHEN package_id = $1"
+        "  OR repositories > 1 AND organization_id % 97 = 0 THEN 'user' ELSE 'unknown' END"
+        " WHERE package_id IN ($1, $2)",
+        *both,
     )
     await connection.execute(
         "UPDATE package_organizations SET test_repositories = 1 WHERE package_id = $1 OR package_id = $2 AND"
@@ -128,23 +131,36 @@ async def _make_a_scope_rare(connection: Any, keys: dict[str, int]) -> None:
     await connection.execute("VACUUM (ANALYZE) package_organizations")
 
 
+VALUES: dict[str, tuple[tuple[str, str], ...]] = {
+    # Filter → its parameter's type, and values that few, some and most rows pass.
+    "min_repositories": (("integer", "2"), ("integer", "40"), ("integer", "1000")),
+    "kind": (("text", "'user'"), ("text", "'unknown'")),
+    "min_stars": (("bigint", "1"), ("bigint", "9000"), ("bigint", "100000")),
+    "active_since": (("timestamptz", "'2026-01-01'"), ("timestamptz", "'2026-02-09'"), ("timestamptz", "'2030-01-01'")),
+}
+
+
 async def _check_pair(connection: Any, sort: str, filters: tuple[str, ...], package: int) -> None:
-    """A page costs a page, planned for its values or for any."""
-    scope = "test" if "scope" in filters else None
-    minima = (2, 40, 1_000) if "min_repositories" in filters else (1,)
-    statement = answers.page_statement(sort, scope, after=False)
-    await connection.execute(f"PREPARE page (bigint, integer, bigint) AS {statement}")
-    for mode, minimum in itertools.product(("force_custom_plan", "force_generic_plan"), minima):
-        await connection.execute(f"SET plan_cache_mode = {mode}")
-        touched, plan = await buffers(connection, f"EXECUTE page ({package}, {minimum}, {LIMIT})")
-        # A row that isn't in the index is looked up in the table, which is two pages at the most.
-        assert touched <= 2 * LIMIT + 20, (sort, filters, mode, touched, plan)
-        assert scope is None or '"ix_package_organizations_test"' in plan, plan
-    await connection.execute("DEALLOCATE page")
+    """A page costs a page, planned for its values or for any, in both directions."""
+    scope = "test" if "scope" in filters else ""
+    valued = [name for name in filters if name in VALUES]
+    types = ", ".join(("bigint", "bigint", *(VALUES[name][0][0] for name in valued)))
+    for ascending in (False, True):
+        statement = answers.page_statement(sort, filters, scope=scope, ascending=ascending, after=False)
+        await connection.execute(f"PREPARE page ({types}) AS {statement}")
+        cases = itertools.product(*([value for _, value in VALUES[name]] for name in valued))
+        for mode, values in itertools.product(("force_custom_plan", "force_generic_plan"), list(cases)):
+            await connection.execute(f"SET plan_cache_mode = {mode}")
+            given = ", ".join((str(package), str(LIMIT), *values))
+            touched, plan = await buffers(connection, f"EXECUTE page ({given})")
+            # A row that isn't in the index is looked up in the table, which is two pages at the most.
+            assert touched <= 2 * LIMIT + 20, (sort, filters, mode, values, touched, plan)
+            assert not scope or '"ix_package_organizations_test"' in plan, plan
+        await connection.execute("DEALLOCATE page")
 
 
 @pytest.mark.parametrize("sort", list(answers.SORTS))
 def test_the_text_of_a_page_holds_no_value(sort: str) -> None:
-    assert "'" not in answers.page_statement(sort, "runtime", after=True).replace("'-1'::bigint", "").replace(
-        "'-infinity'::timestamptz", ""
-    )
+    every = tuple(name for name in answers.FILTERS if name != "state")
+    text = answers.page_statement(sort, every, scope="runtime", ascending=True, after=True)
+    assert "'" not in text.replace("'-1'::bigint", "").replace("'-infinity'::timestamptz", "")

@@ -36,7 +36,7 @@ class BareApp:
             return
         async with self._pool.acquire() as connection:
             package = await connection.fetchrow(self._package, self._purl)
-            rows = await connection.fetch(self._page, self._key, 1, PAGE_ROWS)
+            rows = await connection.fetch(self._page, self._key, PAGE_ROWS)
         data = [dict(row, evidence=msgspec.Raw(row["evidence"].encode())) for row in rows[:50]]
         body = msgspec.json.encode({"data": data, "meta": dict(package)})
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

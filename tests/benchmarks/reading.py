@@ -2,22 +2,22 @@
 
 import statistics
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import product
 from time import monotonic
+from typing import Any
 
 import asyncpg
 from wump_core.store import answers
-from wump_core.store.answers import PAGES, page_statement
+from wump_core.store.answers import PAGES, Wanted, page_statement
 from wump_core.store.dependents import SCOPE_COLUMNS
 
 from benchmarks.bench import PAGE_ROWS, Bench, count_buffers, fetch_ms
 from benchmarks.measure import Measurement, alternate, percentile, ratios
 
 DEEP_PAGE = 1_000
-PAGE = page_statement("repositories", None, after=False)
-NEXT_PAGE = page_statement("repositories", None, after=True)
-MINIMA = (1, 10, 1_000)
-"""Least numbers of repositories that are asked for: all, most rows left out, none left."""
+PAGE = page_statement("repositories", ascending=False, after=False)
+NEXT_PAGE = page_statement("repositories", ascending=False, after=True)
 LONGEST_SECONDS = 2.0
 """A filter that is slow is called less often, so that the run has an end."""
 # The same page without the stored answer. It finds no evidence, which makes it cheaper than the real thing.
@@ -26,8 +26,8 @@ SELECT d.organization_id, o.public_id, o.host, o.login, o.kind, count(*) AS repo
        max(r.pushed_at) AS last_activity_at, min(d.first_seen_at) AS first_seen_at
   FROM dependencies d JOIN repositories r ON r.id = d.repository_id JOIN organizations o ON o.id = d.organization_id
  WHERE d.package_id = $1 AND d.exclusion IS NULL AND d.scopes <> 0
- GROUP BY d.organization_id, o.id HAVING count(*) >= $2
- ORDER BY repositories DESC, d.organization_id DESC LIMIT $3"""
+ GROUP BY d.organization_id, o.id
+ ORDER BY repositories DESC, d.organization_id DESC LIMIT $2"""
 
 
 async def measure_popularity(bench: Bench) -> Measurement:
@@ -51,7 +51,7 @@ async def measure_popularity(bench: Bench) -> Measurement:
             of_all.append(statistics.median(values))
     buffers = [
         await count_buffers(connection, package, row["purl"])
-        + await count_buffers(connection, PAGE, row["id"], 1, PAGE_ROWS)
+        + await count_buffers(connection, PAGE, row["id"], PAGE_ROWS)
         for row in chosen
     ]
     for row, values, touched in zip(chosen, times, buffers, strict=True):
@@ -66,7 +66,7 @@ async def measure_popularity(bench: Bench) -> Measurement:
 async def page_ms(connection: asyncpg.Connection, purl: str, package_id: int) -> float:
     """Milliseconds of what the API asks for one page: the package, then its page."""
     looked_up = await fetch_ms(connection, answers.PACKAGE_STATEMENT, purl)
-    return looked_up + await fetch_ms(connection, PAGE, package_id, 1, PAGE_ROWS)
+    return looked_up + await fetch_ms(connection, PAGE, package_id, PAGE_ROWS)
 
 
 async def measure_depth(bench: Bench) -> Measurement:
@@ -83,10 +83,10 @@ async def measure_depth(bench: Bench) -> Measurement:
     found = Measurement("depth", f"Page {number:,} of the hottest package by its cursor, against page 1")
 
     async def first() -> float:
-        return await fetch_ms(connection, PAGE, hottest, 1, PAGE_ROWS)
+        return await fetch_ms(connection, PAGE, hottest, PAGE_ROWS)
 
     async def deep() -> float:
-        return await fetch_ms(connection, NEXT_PAGE, hottest, 1, PAGE_ROWS, cursor["rank"], cursor["organization_id"])
+        return await fetch_ms(connection, NEXT_PAGE, hottest, PAGE_ROWS, cursor["rank"], cursor["organization_id"])
 
     quotients, firsts, deeps = [], [], []
     for _ in range(bench.size.rounds):
@@ -101,12 +101,13 @@ async def measure_depth(bench: Bench) -> Measurement:
 
 
 async def measure_filters(bench: Bench) -> Measurement:
-    """Every sort with every scope and several least numbers of repositories, on the hottest package."""
+    """Every supported pair, with several values of each filter, on the hottest package."""
     found = Measurement("filters", "Each supported filter and sort on the hottest package: 99th percentile and buffers")
     slowest, largest, cut = 0.0, 0, 0
-    for sort, scope, minimum in _list_pages():
-        values, buffers = await _call_filter(bench, sort, scope, minimum)
-        label = f"{sort}, {scope or 'any scope'}, at least {minimum:,}"
+    for wanted in _list_pages():
+        values, buffers = await _call_filter(bench, wanted)
+        given = ", ".join(f"{name} {value}" for name, value in wanted.filters.items())
+        label = f"{wanted.sort}, {given or 'no filter'}"
         cut += len(values) < bench.size.calls_for_p99
         tail = percentile(values, 0.99)
         slowest, largest = max(slowest, tail), max(largest, buffers)
@@ -122,23 +123,31 @@ async def measure_filters(bench: Bench) -> Measurement:
     return found
 
 
-def _list_pages() -> Iterator[tuple[str, str | None, int]]:
-    """What the API answers: sort, scope and minimum, of every supported pair."""
+VALUES: dict[str, tuple[Any, ...]] = {
+    "scope": tuple(SCOPE_COLUMNS),
+    "min_repositories": (10, 1_000),
+    "kind": ("organization", "user"),
+    "min_stars": (10, 10_000),
+    "active_since": (datetime(2020, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)),
+}
+
+
+def _list_pages() -> Iterator[Wanted]:
+    """What the API answers: every supported pair, with several values of each filter."""
     for filters, sorts in PAGES.items():
-        scopes = tuple(SCOPE_COLUMNS) if "scope" in filters else (None,)
-        minima = [minimum for minimum in MINIMA if (minimum > 1) == ("min_repositories" in filters)]
-        yield from product(sorts, scopes, minima)
+        for sort, *values in product(sorts, *(VALUES[name] for name in filters)):
+            yield Wanted(sort, dict(zip(filters, values, strict=True)))
 
 
-async def _call_filter(bench: Bench, sort: str, scope: str | None, minimum: int) -> tuple[list[float], int]:
+async def _call_filter(bench: Bench, wanted: Wanted) -> tuple[list[float], int]:
     """Milliseconds of many calls, and the buffers of one."""
     hottest, connection = await bench.hottest(), bench.connection
-    statement = page_statement(sort, scope, after=False)
-    buffers = await count_buffers(connection, statement, hottest, minimum, PAGE_ROWS)
+    statement = wanted.statement(after=False)
+    buffers = await count_buffers(connection, statement, hottest, PAGE_ROWS, *wanted.values)
     values: list[float] = []
     end = monotonic() + LONGEST_SECONDS
     while len(values) < bench.size.calls_for_p99 and monotonic() < end:
-        values.append(await fetch_ms(connection, statement, hottest, minimum, PAGE_ROWS))
+        values.append(await fetch_ms(connection, statement, hottest, PAGE_ROWS, *wanted.values))
     return values, buffers
 
 
@@ -149,16 +158,16 @@ async def measure_grouping(bench: Bench) -> Measurement:
     rounds = min(5, bench.size.rounds)
 
     async def grouped() -> float:
-        return await fetch_ms(connection, GROUPED, hottest, 1, PAGE_ROWS)
+        return await fetch_ms(connection, GROUPED, hottest, PAGE_ROWS)
 
     async def stored() -> float:
-        return await fetch_ms(connection, PAGE, hottest, 1, PAGE_ROWS)
+        return await fetch_ms(connection, PAGE, hottest, PAGE_ROWS)
 
     slow, fast = await alternate(rounds, grouped, stored)
     found.add_figure("grouped", "ms", slow)
     found.add_figure("stored", "ms", fast)
     found.add_figure("grouped / stored", "times", ratios(slow, fast))
-    found.add_figure("grouped", "buffers", [await count_buffers(connection, GROUPED, hottest, 1, PAGE_ROWS)])
-    found.add_figure("stored", "buffers", [await count_buffers(connection, PAGE, hottest, 1, PAGE_ROWS)])
+    found.add_figure("grouped", "buffers", [await count_buffers(connection, GROUPED, hottest, PAGE_ROWS)])
+    found.add_figure("stored", "buffers", [await count_buffers(connection, PAGE, hottest, PAGE_ROWS)])
     found.notes.append("The grouped page shows no evidence, so it is cheaper than what it stands for")
     return found

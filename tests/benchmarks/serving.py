@@ -36,9 +36,15 @@ async def measure_serving(bench: Bench) -> Measurement:
     statements = json.dumps([answers.PACKAGE_STATEMENT, HOTTEST, PAGE, await bench.hottest()])
     api_port, bare_port = _free_port(), _free_port()
     bare_command = ["-m", "benchmarks.bare", str(bare_port), bench.database_url, statements]
-    async with _api(bench, api_port), _server(bare_command, {}, bare_port):
+    async with _api(bench, api_port, cached=False), _server(bare_command, {}, bare_port):
         quotients = await _alternate(bench, found, ("wump api", api_port, PATH), ("bare ASGI", bare_port, PATH))
     found.add_bar("requests/s, API / bare", quotients, at_least=0.75)
+    api_port = _free_port()
+    async with _api(bench, api_port, cached=True), _server(bare_command, {}, bare_port):
+        quotients = await _alternate(
+            bench, found, ("wump api, cached", api_port, PATH), ("bare ASGI, again", bare_port, PATH)
+        )
+    found.add_bar("requests/s, cached API / bare without a cache", quotients, at_least=2)
     found.notes.append(
         f"uvicorn with httptools and uvloop, rounds of {bench.size.serve_seconds:g} s. The client is a small"
         " one of our own in its own process; client, server and Postgres share the cores, so rates are lower than those"
@@ -59,7 +65,7 @@ async def measure_datasette(bench: Bench) -> Measurement:
             copied = await save_rows(file, bench.connection.cursor(ROWS, hottest))
         api_port, port = _free_port(), _free_port()
         command = ["-m", "benchmarks.datasette_app", str(port), str(file)]
-        async with _api(bench, api_port), _server(command, {}, port):
+        async with _api(bench, api_port, cached=False), _server(command, {}, port):
             peer = ("Datasette", port, page_path(file, hottest))
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=START_SECONDS) as client:
                 rows = (await client.get(peer[2])).json()
@@ -106,12 +112,13 @@ async def _load(port: int, path: str, seconds: float) -> dict[str, float]:
     return found
 
 
-def _api(bench: Bench, port: int) -> AbstractAsyncContextManager[None]:
+def _api(bench: Bench, port: int, *, cached: bool) -> AbstractAsyncContextManager[None]:
     """`wump api` on the database of the measurements."""
     settings = {
         "WUMP_DATABASE_URL": bench.database_url,
         "WUMP_VALKEY_URL": bench.valkey_url,
         "WUMP_API_PORT": str(port),
+        "WUMP_API_CACHE": str(cached).lower(),
         "WUMP_LOG_LEVEL": "warning",
     }
     return _server(["-m", "wump_core", "api"], settings, port)

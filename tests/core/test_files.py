@@ -3,6 +3,8 @@
 import asyncio
 import random
 import uuid
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,19 +12,22 @@ import pytest
 from core.test_facts import _faults, package, save
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from wump_core.errors import ServerUnavailable, WumpError
 from wump_core.noise import Mark
 from wump_core.records import DependencyRecord, ManifestRecord, Project, RepositoryClaim, RepositoryRecord
 from wump_core.store.audit import rebuild
+from wump_core.store.copies import COPIED_BY_OWNERS, save_copies
 from wump_core.store.dependents import fold_deltas
 from wump_core.store.files import (
-    COPIED_BY_OWNERS,
     FileFacts,
     RepositoryFacts,
     add_repository_names,
     list_known_files,
-    save_copies,
     save_repository,
 )
+from wump_core.store.organizations import get_organization_id, list_merges, merge_organizations, undo_merge
+from wump_core.store.profiles import Owner, save_owner
+from wump_core.store.renames import place_repository
 from wump_core.store.repositories import add_repositories
 
 
@@ -118,6 +123,20 @@ async def test_a_file_is_evidence_with_its_line_and_permalink(engine: AsyncEngin
     assert evidence["url"] == "https://github.com/a/b/blob/c0ffee/package.json#L4"
     assert (evidence["path"], evidence["claimed"], evidence["package"]) == ("package.json", False, None)
     assert (await read(engine, "deep"))["listed"] == {}
+
+
+async def test_what_a_lockfile_says_of_indirect_dependencies_is_kept_on_request_and_never_counts(
+    engine: AsyncEngine,
+) -> None:
+    for wanted, stated in ((False, 1), (True, 2), (True, 2), (False, 1)):
+        lock = replace(file("package-lock.json", "base", "~deep", content="same"), transitive=wanted)
+        await save_files(engine, "acme/app", lock)
+        assert (await read(engine, "base"))["listed"] == {"acme": 1}
+        async with engine.connect() as connection:
+            counts = "SELECT count(*) FILTER (WHERE removed_at IS NULL) FROM statements"
+            assert (await connection.execute(text(counts))).scalar_one() == stated
+            for table in ("dependencies", "package_organizations"):
+                assert (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() == 1
 
 
 async def test_kept_files_stay_gone_ones_lose_their_statements_and_refused_ones_keep_the_old(
@@ -222,6 +241,31 @@ async def test_stars_and_activity_reach_the_answer(engine: AsyncEngine) -> None:
     assert (await read(engine, "base"))["stars"] == {"acme": 70}
 
 
+async def change_owners(engine: AsyncEngine, rng: random.Random, homes: list[str]) -> None:
+    """Something that happens to accounts and to names of repositories."""
+    one, other = rng.sample(homes, 2)
+    claims = [RepositoryClaim(host="github.com", path=path, owner=path[0]) for path in (one, other)]
+    async with engine.begin() as connection:
+        await add_repositories(connection, claims)
+    if rng.random() < 0.3:
+        await save_owner(engine, Owner("github.com", one[0], rng.choice("123"), rng.choice(("organization", "user"))))
+        return
+    async with engine.begin() as connection:
+        match rng.randrange(3):
+            case 0:
+                await place_repository(connection, claims[0], claims[1], rng.choice("78"))
+            case 1:
+                keys = [await get_organization_id(connection, "github.com", path[0]) for path in (one, other)]
+                assert keys[0] is not None
+                assert keys[1] is not None
+                await merge_organizations(connection, keys[0], keys[1], "operator", "by chance")
+            case _:
+                merges = [item["id"] for item in await list_merges(connection) if item["undone_at"] is None]
+                if merges:
+                    with suppress(WumpError):
+                        await undo_merge(connection, rng.choice(merges), because="by chance")
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_packages_and_repositories_saved_at_once_agree_with_a_rebuild(engine: AsyncEngine, seed: int) -> None:
     rng = random.Random(seed)
@@ -231,17 +275,24 @@ async def test_packages_and_repositories_saved_at_once_agree_with_a_rebuild(engi
 
     async def one() -> None:
         async with waiting:
-            needed = rng.sample(names, 3)
-            home = rng.choice(homes)
-            if rng.random() < 0.5:
-                await save(engine, package(rng.choice(names), home, *((name, "runtime") for name in needed)))
-                return
-            manifest = file(
-                "package.json", *needed, project=rng.choice([*names, None]), mark=rng.choice([None, "example"])
-            )
-            await save_files(
-                engine, home, manifest, fork=rng.random() < 0.2, stars=rng.randint(0, 9), owner=rng.choice("abc")
-            )
+            try:
+                await change()
+            except ServerUnavailable:
+                return  # what the ledger tries again
+
+    async def change() -> None:
+        if rng.random() < 0.3:
+            await change_owners(engine, rng, homes)
+            return
+        needed = rng.sample(names, 3)
+        home = rng.choice(homes)
+        if rng.random() < 0.5:
+            await save(engine, package(rng.choice(names), home, *((name, "runtime") for name in needed)))
+            return
+        manifest = file("package.json", *needed, project=rng.choice([*names, None]), mark=rng.choice([None, "example"]))
+        await save_files(
+            engine, home, manifest, fork=rng.random() < 0.2, stars=rng.randint(0, 9), owner=rng.choice("abc")
+        )
 
     for _ in range(3):
         await asyncio.gather(*(one() for _ in range(25)))

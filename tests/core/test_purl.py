@@ -12,6 +12,9 @@ from wump_core import InvalidPurl, Purl, make_purl, make_purl_text, parse_purl
 
 NPM_PART = st.text("abcXYZ019-_.!~*'()", min_size=1, max_size=20)
 NPM_NAMES = st.one_of(NPM_PART.filter(lambda name: name[0] not in "._"), st.builds("@{}/{}".format, NPM_PART, NPM_PART))
+MAVEN_NAMES = st.from_regex(
+    r"[A-Za-z0-9_-]{1,5}(\.[A-Za-z0-9_-]{1,5}){0,3}/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,9}", fullmatch=True
+)
 PYPI_NAMES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,30}[A-Za-z0-9])?", fullmatch=True)
 
 
@@ -33,6 +36,12 @@ PYPI_NAMES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,30}[A-Za-z0-9])?", ful
         ("pkg:pypi/Zope.Interface", "pkg:pypi/zope-interface"),
         ("pypi:ruamel_yaml--clib", "pkg:pypi/ruamel-yaml-clib"),
         ("  npm:express ", "pkg:npm/express"),
+        ("pkg:cargo/Inflector@0.11.4", "pkg:cargo/Inflector"),
+        ("cargo:serde_json", "pkg:cargo/serde_json"),
+        ("pkg:maven/org.Example_a/Some.thing-b_2.13@1.0", "pkg:maven/org.Example_a/Some.thing-b_2.13"),
+        ("maven:org.example:thing@1.0", "pkg:maven/org.example/thing"),
+        ("maven:org.example/thing", "pkg:maven/org.example/thing"),
+        ("maven:junit:junit", "pkg:maven/junit/junit"),
         ("pkg:githubactions/Swatinem/rust-cache@v2", "pkg:githubactions/swatinem/rust-cache"),
         ("pkg:githubactions/Actions/Checkout@v4", "pkg:githubactions/actions/checkout"),
     ],
@@ -51,8 +60,18 @@ def test_what_is_written_becomes_canonical(text: str, canonical: str) -> None:
         ("npm:", "1 to 214"),
         ("npm:" + "a" * 215, "1 to 214"),
         ("pkg:npm/" + "a" * 1000, "at most 1000"),
-        ("cargo:serde", "unknown ecosystem 'cargo'"),
-        ("pkg:cargo/serde", "unknown ecosystem 'cargo'"),
+        ("gem:rails", "unknown ecosystem 'gem'"),
+        ("pkg:gem/rails", "unknown ecosystem 'gem'"),
+        ("cargo:9lives", "crate's name"),
+        ("cargo:" + "a" * 65, "crate's name"),
+        ("pkg:cargo/a/b", "crate's name"),
+        ("maven:junit", "group:artifact"),
+        ("maven:org..example:thing", "group:artifact"),
+        ("maven:../x:thing", "group:artifact"),
+        ("maven:org.example:..", "group:artifact"),
+        ("maven:org/example:thing", "group:artifact"),
+        ("maven:org.example:thing:1.0", "group:artifact"),
+        ("maven:org.example:${thing}", "group:artifact"),
         ("npm:.hidden", "npm package name"),
         ("npm:a b", "npm package name"),
         ("npm:a/b", "npm package name"),
@@ -76,7 +95,13 @@ def test_what_is_wrong_is_named(text: str, word: str) -> None:
         parse_purl(text)
 
 
-@given(st.one_of(st.tuples(st.just("npm"), NPM_NAMES), st.tuples(st.just("pypi"), PYPI_NAMES)))
+@given(
+    st.one_of(
+        st.tuples(st.just("npm"), NPM_NAMES),
+        st.tuples(st.just("pypi"), PYPI_NAMES),
+        st.tuples(st.just("maven"), MAVEN_NAMES),
+    )
+)
 def test_canonical_text_reads_back_as_itself(name: tuple[str, str]) -> None:
     purl = make_purl(*name)
     assert parse_purl(str(purl)) == purl
@@ -98,7 +123,9 @@ def attempt(make: Callable[[str, str], Any], ecosystem: str, name: str) -> str:
         return f"refused: {error}"
 
 
-@given(st.sampled_from(["npm", "pypi", "githubactions", "cargo"]), st.text("abcXYZ019-_.!~*'()@/% é", max_size=30))
+@given(
+    st.sampled_from(["npm", "pypi", "maven", "githubactions", "cargo"]), st.text("abcXYZ019-_.!~*'()@/% é", max_size=30)
+)
 def test_the_fast_way_writes_what_the_slow_way_does(ecosystem: str, name: str) -> None:
     assert attempt(make_purl_text, ecosystem, name) == attempt(make_purl, ecosystem, name)
 

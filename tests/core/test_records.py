@@ -23,7 +23,7 @@ DEPENDENCY: dict[str, Any] = {"purl": "pkg:npm/b", "name": "b", "scope": "runtim
         ("homepage", "https://host.example/a b"),
         ("purl", "pkg:npm/a@1.0"),
         ("purl", "a"),
-        ("purl", "pkg:cargo/a"),
+        ("purl", "pkg:gem/a"),
         ("dependencies", [DEPENDENCY | {"scope": "sometimes"}]),
         ("dependencies", [DEPENDENCY | {"line": 0}]),
         ("dependencies", [DEPENDENCY | {"line": 2**31}]),

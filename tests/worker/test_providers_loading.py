@@ -37,7 +37,7 @@ PLUGINS = {
     "setting": GOOD.replace(", hookimpl", ", ProviderSettings, hookimpl")
     .replace("@hookimpl", "class Mine(ProviderSettings):\n    pages: int\n\n@hookimpl", 1)
     .replace('licence="none"', 'licence="none", settings_class=Mine'),
-    "homeless": GOOD.replace('ecosystems=("npm",)', 'ecosystems=("cargo",)'),
+    "homeless": GOOD.replace('ecosystems=("npm",)', 'ecosystems=("gem",)'),
 }
 REASONS = {
     "raises": "RuntimeError: no luck\\u0000",

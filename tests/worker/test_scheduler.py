@@ -119,21 +119,25 @@ async def test_the_run_of_a_dead_worker_is_due_again_and_no_longer_its_own(
     assert (await ledger.get(key))["state"] == "pending"
 
 
-async def test_a_run_that_loses_worker_after_worker_is_given_up(
+async def test_a_run_that_loses_worker_after_worker_waits_longer_and_is_never_given_up(
     engine: AsyncEngine, broker: RedisBroker, ledger: Ledger
 ) -> None:
     key = await ledger.plan("npm:poison")
-    for lost in range(1, schedule.MAX_LOST_LEASES + 1):
+    waits = []
+    for lost in range(1, 24):
+        await ledger.make_due()
         async with engine.begin() as connection:
-            assert await schedule.start(connection, key) is not None
+            execution = await schedule.start(connection, key)
+        assert execution is not None
+        assert (execution.lost_leases, execution.attempts) == (lost - 1, 0)
         await ledger.run("UPDATE job_executions SET lease_until = now() - interval '1 second'")
         await tick(engine, broker)
-        assert (await ledger.get(key))["lost_leases"] == lost
-    row = await ledger.get(key)
-    assert (row["state"], row["outcome"]["code"]) == ("dead", "lease_lost")
-    assert row["finished_at"] is not None
-    again = await ledger.plan("npm:poison")
-    assert again != key, "tracked again, it starts afresh"
+        row = await ledger.get(key)
+        assert (row["lost_leases"], row["state"], row["outcome"]["code"]) == (lost, "pending", "lease_lost")
+        waits.append(max(0, round(row["due_in"])))
+    assert waits[: schedule.ALONE_AFTER_LOST_LEASES] == [0, 0]
+    assert waits[2:6] == [5, 10, 20, 40]
+    assert waits[-1] == schedule.MAX_LOST_LEASE_DELAY_SECONDS
 
 
 async def test_outages_of_either_server_are_waited_out(

@@ -13,6 +13,7 @@ from wump_core.purl import Purl
 from wump_core.servers import open_servers
 from wump_core.settings import CoreSettings, load_settings
 
+from wump_api.gate import IN_PROCESS
 from wump_api.main import make_app
 from wump_api.settings import load_api_settings
 
@@ -38,6 +39,10 @@ class Client:
     async def post(self, path: str, body: Document) -> Document:
         """POST a document. Raises like `get`."""
         return self._read(await self._send("POST", path, json=body))
+
+    async def delete(self, path: str) -> Document:
+        """DELETE something. Raises like `get`."""
+        return self._read(await self._send("DELETE", path))
 
     async def health(self) -> Document:
         """`/health/jobs`, whatever its status."""
@@ -166,6 +171,7 @@ class _AppTransport(httpx.AsyncBaseTransport):
             "headers": [(name.lower(), value) for name, value in request.headers.raw],
             "server": (request.url.host, request.url.port),
             "client": ("127.0.0.1", 0),
+            IN_PROCESS: True,
         }
         answer = _Answer(self._app, scope, await request.aread())
         try:

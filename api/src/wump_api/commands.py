@@ -11,7 +11,7 @@ from wump_core.errors import ConfigurationError
 from wump_core.purl import Purl, parse_purl
 from wump_core.servers import open_servers
 from wump_core.settings import CoreSettings, load_settings
-from wump_core.telemetry import configure_logging, configure_tracing
+from wump_core.telemetry import configure_logging, open_telemetry
 
 from wump_api import demo as demonstration
 from wump_api.client import Client, ask, package_path
@@ -53,9 +53,11 @@ def api() -> None:
     """Serve the REST API until SIGTERM or Ctrl-C. `wump up` runs it together with the rest."""
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
-    configure_tracing("wump-api", settings.telemetry)
-    with open_servers(settings) as ready:
-        serve(ready, load_api_settings())
+    with (
+        open_telemetry("wump-api", settings.exporters, data_dir=settings.data_dir) as telemetry,
+        open_servers(settings) as ready,
+    ):
+        serve(ready, load_api_settings(), telemetry)
 
 
 @app.command("track", epilog="Example: `wump track npm:express pkg:pypi/requests --wait`")

@@ -167,7 +167,7 @@ def _dependent_document(row: Any, evidence_url: str) -> Dependent:
         active_at,
         seen_at,
         providers,
-        msgspec.Raw(evidence),
+        msgspec.Raw(evidence or b"null"),
     )
 
 
@@ -238,6 +238,31 @@ def page_document(
                 }
                 for item in providers
             ],
+            "hint": hint,
+        },
+    }
+
+
+def list_document(
+    data: Sequence[object],
+    next_cursor: str | None,
+    sources: Sequence[Row] = (),
+    *,
+    total: int | None = None,
+    as_of: datetime | None = None,
+    hint: str | None = None,
+) -> Document:
+    """The same envelope for a list about no single package. `sources` are the providers whose facts it may hold."""
+    return {
+        "data": data,
+        "next_cursor": next_cursor,
+        "meta": {
+            "package": None,
+            "as_of": as_of,
+            "total": total,
+            "excluded": None,
+            "completeness": [],
+            "sources": [dict(row) for row in sources],
             "hint": hint,
         },
     }

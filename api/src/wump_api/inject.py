@@ -1,26 +1,23 @@
-"""What routes are given: the database, and the package that a path means."""
+"""What routes are given: the database, and the package or organization that a path means."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_address
-from typing import Annotated, Any, ClassVar, get_type_hints
-from urllib.parse import unquote, urlsplit
+from typing import Annotated
+from urllib.parse import unquote
+from uuid import UUID
 
 import asyncpg
 from asyncpg import Connection
-from fastapi import Depends, Path, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError
+from fastapi import Depends, Path, Request
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from starlette.datastructures import QueryParams
-from starlette.types import Receive, Scope, Send
 from wump_core.errors import InvalidPurl
 from wump_core.purl import ECOSYSTEMS, make_purl
 from wump_core.store import answers
 from wump_core.store.answers import Row
+from wump_core.telemetry import count_connection_timeout, note_connection_wait, note_lookup
 
 from wump_api.paths import ANY_ECOSYSTEM
 from wump_api.problems import Problem
@@ -47,18 +44,26 @@ async def reading_connection(request: Request) -> AsyncIterator[Connection]:
     Raises:
         TimeoutError: There was none in time.
     """
-    pool, connection = await _acquire(request)
+    pool, connection = await acquire_reader(request)
     try:
         yield connection
     finally:
         await pool.release(connection, timeout=WAIT_SECONDS)
 
 
-async def _acquire(request: Request) -> tuple[asyncpg.Pool, Connection]:
+async def acquire_reader(request: Request) -> tuple[asyncpg.Pool, Connection]:
+    """A connection for reading and the pool it goes back to. Raises `TimeoutError` where there was none in time."""
     pool: asyncpg.Pool = request.app.state.reading
-    # The pool's own timeout would cost a task for each connection.
-    async with asyncio.timeout(WAIT_SECONDS):
-        return pool, await pool.acquire()
+    started = time.perf_counter()
+    try:
+        # The pool's own timeout would cost a task for each connection.
+        async with asyncio.timeout(WAIT_SECONDS):
+            connection = await pool.acquire()
+    except TimeoutError:
+        count_connection_timeout("read")
+        raise
+    note_connection_wait("read", time.perf_counter() - started)
+    return pool, connection
 
 
 Reading = Annotated[Connection, Depends(reading_connection, scope="function")]
@@ -93,18 +98,28 @@ async def find_package(request: Request, connection: Reading, ecosystem: Ecosyst
         Problem: wump doesn't know it, or the short form fits several ecosystems.
         InvalidPurl: The ecosystem is unknown, or the name can't be one of its names.
     """
-    if ecosystem == ANY_ECOSYSTEM:
-        purl = await _resolve_short_form(connection, unquote(name))
-    else:
-        purl = _canonical(ecosystem, unquote(name))
-    package = await answers.get_package(connection, purl)
-    if package is None:
-        raise Problem("unknown-package", f"{purl} is not known to wump", package=purl)
+    started, outcome = time.perf_counter(), "failed"
+    try:
+        if ecosystem == ANY_ECOSYSTEM:
+            purl = await _resolve_short_form(connection, unquote(name))
+        else:
+            purl = canonical_purl(ecosystem, unquote(name))
+        package = await answers.get_package(connection, purl)
+        if package is None:
+            raise Problem("unknown-package", f"{purl} is not known to wump", package=purl)
+        outcome = "found"
+    except Problem as problem:
+        outcome = "unknown" if problem.kind == "unknown-package" else outcome
+        raise
+    finally:
+        # A client may write anything where an ecosystem belongs.
+        known = ecosystem if ecosystem in ECOSYSTEMS else "any"
+        note_lookup(known, outcome, time.perf_counter() - started)
     return Asked(request, connection, package)
 
 
 @lru_cache(10_000)
-def _canonical(ecosystem: str, name: str) -> str:
+def canonical_purl(ecosystem: str, name: str) -> str:
     """Remembered for names that are asked again: making a purl costs as much as checking all other parameters."""
     return str(make_purl(ecosystem, name))
 
@@ -113,7 +128,7 @@ async def _resolve_short_form(connection: Connection, name: str) -> str:
     candidates: dict[str, str] = {}
     for ecosystem in ECOSYSTEMS:
         try:
-            candidates[_canonical(ecosystem, name)] = ecosystem
+            candidates[canonical_purl(ecosystem, name)] = ecosystem
         except InvalidPurl:
             continue
     known = await answers.list_purls_named(connection, list(candidates))
@@ -135,82 +150,82 @@ async def _resolve_short_form(connection: Connection, name: str) -> str:
 AboutPackage = Annotated[Asked, Depends(find_package, scope="function")]
 
 
-class Parameters(BaseModel):
-    """The query parameters of a route about a package."""
+OrganizationPath = Annotated[
+    str,
+    Path(
+        description="The organization's id, or its login where only one host has it.",
+        examples=["01890a5d-ac96-774b-bcce-b302099a8057"],
+        max_length=300,
+    ),
+]
 
-    repeated: ClassVar[tuple[str, ...]] = ()
-    """Names that may be given several times; of all others, the last one counts."""
+
+@dataclass(frozen=True, slots=True)
+class AskedOrganization:
+    """What a question about an organization is answered from."""
+
+    request: Request
+    connection: Connection
+    organization: Row
 
 
-class PackageRoute(APIRoute):
-    """A route about a package, whose function takes `asked` and, where there are parameters, `wanted`.
+async def find_organization(request: Request, connection: Reading, id: OrganizationPath) -> AskedOrganization:  # noqa: A002
+    """The organization that a path names.
 
-    FastAPI describes it as any other from the function's signature, but isn't asked to answer: to solve the
-    dependencies of one request takes it longer than all else that a page needs. Register it on the app itself.
+    Raises:
+        Problem: wump doesn't know it, or several hosts have its login.
     """
-
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, endpoint, **options)
-        self.operation_id = self.name
-        self._wanted: type[Parameters] | None = get_type_hints(endpoint).get("wanted")
-        self.app = self._serve
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        response = await self._answer(request)
-        await response(scope, receive, send)
-
-    async def _answer(self, request: Request) -> Response:
-        given = (_read_parameters(self._wanted, request.query_params),) if self._wanted else ()
-        pool, connection = await _acquire(request)
-        try:
-            asked = await find_package(request, connection, **request.path_params)
-            response: Response = await self.endpoint(asked, *given)
-        finally:
-            await pool.release(connection, timeout=WAIT_SECONDS)
-        return response
+    return AskedOrganization(request, connection, await get_named_organization(connection, id, "id"))
 
 
-def _read_parameters(kind: type[Parameters], query: QueryParams) -> Parameters:
-    """Raises `RequestValidationError`, as FastAPI does for its own routes."""
-    values: dict[str, Any] = dict(query)
-    for name in kind.repeated:
-        if name in values:
-            values[name] = query.getlist(name)
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-        raise RequestValidationError([item | {"loc": ("query", *item["loc"])} for item in found]) from None
+AboutOrganization = Annotated[AskedOrganization, Depends(find_organization, scope="function")]
 
 
-def require_loopback(request: Request) -> None:
-    """Refuse to write for anyone but this machine, until there are keys.
+async def get_named_organization(connection: Connection, text: str, parameter: str) -> Row:
+    """The organization of an id, a login or host/login.
 
-    The Host header is checked too: a web page elsewhere can point a name of its own at 127.0.0.1. It is read
-    here, since `request.url` quietly names the server itself where it can't read the header. A request that a
-    proxy says it passed on comes from somewhere else, whatever its peer address says.
+    Raises:
+        Problem: wump doesn't know it, or several hosts have its login.
     """
-    peer = request.client.host if request.client else ""
-    proxied = any(name in _PROXY_HEADERS or name.startswith("x-forwarded-") for name in request.headers)
-    if proxied or not (_is_loopback(peer) and _is_loopback(_host_name(request.headers.get("host", "")))):
-        raise Problem("writing-needs-loopback", "this request does not come from the machine that the API runs on")
-
-
-_PROXY_HEADERS = ("forwarded", "via", "x-real-ip")
-
-
-def _host_name(header: str) -> str:
     try:
-        return urlsplit(f"//{header}").hostname or ""
+        found = await answers.get_organization_by_id(connection, UUID(text))
+        candidates = [found] if found else []
     except ValueError:
-        return ""
+        candidates = list(await _list_organizations_named(connection, text.lower()))
+    if len(candidates) > 1:
+        choices = [f"{item['host']}/{item['login']}" for item in candidates]
+        raise Problem(
+            "ambiguous-organization",
+            f"{parameter}: {text[:100]!r} is on several hosts: name one of {', '.join(choices)}",
+            organizations=choices,
+            ids=[str(item["public_id"]) for item in candidates],
+        )
+    if not candidates:
+        raise Problem("unknown-organization", f"{parameter}: {text[:100]!r} is not known to wump")
+    return candidates[0]
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+async def _list_organizations_named(connection: Connection, text: str) -> Sequence[Row]:
+    """Host and login are tried first: a nested group path has slashes too, and its first part may have dots."""
+    if "\0" in text:
+        return []
+    host, _, login = text.partition("/")
+    if login and (found := await answers.list_organizations_by_login(connection, login, host)):
+        return found
+    return await answers.list_organizations_by_login(connection, text, None)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedAnything:
+    """What a question about no single thing is answered from."""
+
+    request: Request
+    connection: Connection
+
+
+async def find_nothing(request: Request, connection: Reading) -> AskedAnything:
+    """Nothing has to be found first."""
+    return AskedAnything(request, connection)
+
+
+AboutAnything = Annotated[AskedAnything, Depends(find_nothing, scope="function")]

@@ -16,20 +16,44 @@ from fastapi.routing import APIRoute
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
-from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Scope
 from valkey.asyncio import Valkey
 from wump_core.errors import ConfigurationError, ServerUnavailable
 from wump_core.settings import CoreSettings
 from wump_core.store import make_engine
+from wump_core.telemetry import OFF, Telemetry
+from wump_core.telemetry.database import observe_connection, observe_engine, observe_pool
 
+from wump_api.cache import Cache
+from wump_api.connections import BoundedProtocol
+from wump_api.gate import install_gate, open_gate
+from wump_api.manners import MAX_BODY_BYTES, add_manners
+from wump_api.openapi import complete_description
 from wump_api.paths import PackagePaths
-from wump_api.problems import document_problems, install_problem_handlers
-from wump_api.routes import dependents, executions, health, packages, providers
-from wump_api.routes.streams import FETCH_TIMEOUT_MS, WITHOUT_BODY, Streams
+from wump_api.problems import install_problem_handlers
+from wump_api.routes import (
+    badges,
+    caches,
+    dependents,
+    executions,
+    health,
+    jobs,
+    keys,
+    organizations,
+    packages,
+    providers,
+    search,
+    stats,
+    takedowns,
+)
+from wump_api.routes.metrics import PATH as METRICS
+from wump_api.routes.metrics import install_metrics
+from wump_api.routes.streams import FETCH_TIMEOUT_MS, Streams
 from wump_api.settings import ApiSettings
 from wump_api.web import install_pages
 
-MAX_BODY_BYTES = 2 * 1024 * 1024
+_SHARED = "public, max-age=60, stale-while-revalidate=300, stale-if-error=86400"
+_PRIVATE = "private, max-age=60"
 _DESCRIPTION = """
 Which organizations depend on a package, with the evidence for each, from what registries say.
 
@@ -39,45 +63,45 @@ has a page that says what to do. Text that comes from registries is data, never 
 _TAGS = [
     {"name": "packages", "description": "What a package is, what it needs, and tracking it."},
     {"name": "dependents", "description": "Who uses a package, with the evidence."},
+    {"name": "organizations", "description": "Who they are, what they use, and what of it asks for money."},
+    {"name": "search", "description": "Packages and organizations by name."},
+    {"name": "stats", "description": "How much wump knows."},
+    {"name": "badges", "description": "How many use a package, as a picture or for services that draw one."},
+    {"name": "jobs", "description": "For operators: the runs of the ledger."},
+    {"name": "takedowns", "description": "For operators: accounts that are named nowhere."},
+    {"name": "cache", "description": "For operators: forget what is kept."},
     {"name": "executions", "description": "How the work that a request started goes."},
     {"name": "providers", "description": "Who tells wump its facts."},
+    {"name": "keys", "description": "Who may call, and how often. For operators."},
     {"name": "health", "description": "Whether the API and what it needs works."},
 ]
 
 
-class HttpManners:
-    """ASGI wrapper: browsers must take an answer for what it says it is, and HEAD is GET without the body."""
+class WumpApp(FastAPI):
+    """FastAPI with wump's manners around all of it, its own error pages too."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, settings: ApiSettings, **options: Any) -> None:
+        super().__init__(**options)
+        self._settings = settings
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        without_body = scope["method"] == "HEAD"
-        if without_body:
-            scope = dict(scope, method="GET") | {WITHOUT_BODY: True}
-
-        async def send_mannerly(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"x-content-type-options", b"nosniff")]
-            elif without_body and message["type"] == "http.response.body":
-                message["body"] = b""
-            await send(message)
-
-        await self._app(scope, receive, send_mannerly)
+    def build_middleware_stack(self) -> ASGIApp:
+        """The app's layers; FastAPI calls this once."""
+        return add_manners(super().build_middleware_stack(), self._settings)
 
 
-def make_app(core: CoreSettings, settings: ApiSettings) -> FastAPI:
+def make_app(core: CoreSettings, settings: ApiSettings, telemetry: Telemetry = OFF) -> FastAPI:
     """The app; its servers are reached when it starts to serve.
+
+    Args:
+        telemetry: What this process has set up; by default none.
 
     Raises:
         ConfigurationError: A server's URL is missing or can't be read.
     """
     if core.database_url is None or core.valkey_url is None:
         raise ConfigurationError("WUMP_DATABASE_URL and WUMP_VALKEY_URL must both be set")
-    app = FastAPI(
+    app = WumpApp(
+        settings,
         title="wump",
         summary="Who is using my package?",
         description=_DESCRIPTION,
@@ -85,34 +109,68 @@ def make_app(core: CoreSettings, settings: ApiSettings) -> FastAPI:
         max_body_size=MAX_BODY_BYTES,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(core.database_url, core.read_database_url, core.valkey_url, settings),
+        lifespan=_lifespan(core.database_url, core.read_database_url, core.valkey_url, settings, telemetry.on),
         # A redirect would be built from the Host header, which anybody may choose.
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
         openapi_tags=_TAGS,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         # What isn't sent anywhere costs each request too.
-        telemetry={"tracing": core.telemetry != "off", "metrics": False, "logs": False},
+        telemetry={
+            "tracing": telemetry.on,
+            "metrics": telemetry.on,
+            # They would hold what a client sent.
+            "logs": False,
+            "operation_spans": False,
+            "exclude": _is_asked_all_day,
+        },
     )
     app.state.follow_depth = core.follow_depth
     app.state.database_urls = {"the database": core.database_url}
     if core.read_database_url is not None:
         app.state.database_urls["the database for reading"] = core.read_database_url
+    # Only what everybody may read may be kept on the way to who asked.
+    app.state.cache_control = _SHARED if settings.anonymous == "everyone" else _PRIVATE
     install_problem_handlers(app)
     # In front, and not included as the others are: FastAPI looks for an included route twice.
-    app.router.routes[:0] = [*dependents.router.routes, *packages.one.routes]
-    for router in (packages.router, executions.router, providers.router):
+    app.router.routes[:0] = [
+        *dependents.router.routes,
+        *packages.one.routes,
+        *badges.router.routes,
+        *organizations.one.routes,
+        *(route for noun in (packages, organizations, search, stats) for route in noun.lists.routes),
+    ]
+    for router in (
+        packages.router,
+        executions.router,
+        providers.router,
+        keys.router,
+        jobs.router,
+        takedowns.router,
+        caches.router,
+    ):
         app.include_router(router, prefix="/api/v1")
     app.include_router(health.router)
+    if telemetry.registry is not None:
+        install_metrics(app, telemetry.registry)
     install_pages(app)
-    document_problems(app)
+    complete_description(app)
     app.add_middleware(PackagePaths)
-    app.add_middleware(HttpManners)
+    install_gate(app, settings)
     return app
 
 
+def _is_asked_all_day(scope: Scope) -> bool:
+    """Whether a request is a probe's: thousands of quick ones would hide how those fare that people wait for."""
+    return scope["path"] == METRICS or scope["path"].startswith("/health")
+
+
 def _lifespan(
-    database_url: SecretStr, read_database_url: SecretStr | None, valkey_url: SecretStr, settings: ApiSettings
+    database_url: SecretStr,
+    read_database_url: SecretStr | None,
+    valkey_url: SecretStr,
+    settings: ApiSettings,
+    observed: bool,
 ) -> Lifespan[FastAPI]:
     """What is open for as long as the app serves."""
     timeout_ms = settings.statement_timeout_ms
@@ -129,24 +187,33 @@ def _lifespan(
             )
             opened.push_async_callback(app.state.engine.dispose)
             app.state.reading = await opened.enter_async_context(
-                _open_pool(read_url, "wump-api", settings.pool_size, timeout_ms)
+                _open_pool(read_url, "wump-api", settings.pool_size, timeout_ms, observed)
             )
             # Exports have connections of their own, so that they can take none from the pages.
             exporting = await opened.enter_async_context(
-                _open_pool(read_url, "wump-api-export", settings.streams, FETCH_TIMEOUT_MS)
+                _open_pool(read_url, "wump-api-export", settings.streams, FETCH_TIMEOUT_MS, observed)
             )
+            if observed:
+                observe_engine("write", app.state.engine)
+                observe_pool("read", app.state.reading)
+                observe_pool("export", exporting)
             app.state.streams = Streams(exporting, at_once=settings.streams, seconds=settings.stream_seconds)
+            # Those who ask wait less, and count only the time in which this process wasn't busy itself.
             app.state.valkey = Valkey.from_url(
-                valkey_url.get_secret_value(), socket_timeout=1, socket_connect_timeout=1
+                valkey_url.get_secret_value(), socket_timeout=5, socket_connect_timeout=5
             )
             opened.push_async_callback(app.state.valkey.aclose)
+            await opened.enter_async_context(open_gate(app))
+            app.state.cache = Cache(app.state.shared) if settings.cache else None
             yield
 
     return lifespan
 
 
 @asynccontextmanager
-async def _open_pool(url: SecretStr, name: str, size: int, statement_timeout_ms: int) -> AsyncGenerator[asyncpg.Pool]:
+async def _open_pool(
+    url: SecretStr, name: str, size: int, statement_timeout_ms: int, observed: bool
+) -> AsyncGenerator[asyncpg.Pool]:
     """Connections for reading, made when they are asked for; whoever waits on one waits for a bounded time.
 
     Raises:
@@ -166,6 +233,7 @@ async def _open_pool(url: SecretStr, name: str, size: int, statement_timeout_ms:
         command_timeout=statement_timeout_ms / 1000 + 5,
         server_settings={"application_name": name, "statement_timeout": str(statement_timeout_ms)},
         reset=_leave,
+        init=observe_connection if observed else None,
     )
     async with pool:
         try:
@@ -183,14 +251,15 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def serve(core: CoreSettings, settings: ApiSettings) -> None:
+def serve(core: CoreSettings, settings: ApiSettings, telemetry: Telemetry) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Raises:
         ServerUnavailable: The address can't be listened on.
     """
-    options: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False}
-    config = uvicorn.Config(make_app(core, settings), timeout_graceful_shutdown=15, proxy_headers=False, **options)
+    options: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "ws": "none"}
+    app = make_app(core, settings, telemetry)
+    config = uvicorn.Config(app, http=BoundedProtocol, timeout_graceful_shutdown=15, proxy_headers=False, **options)
     # uvicorn hands a signal on once it has stopped, and takes none before it runs. Being asked to stop is no failure,
     # and what the caller has opened must be closed.
     for number in (signal.SIGTERM, signal.SIGINT):

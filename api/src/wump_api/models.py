@@ -46,6 +46,7 @@ class Funding(Model):
 class Excluded(Model):
     """Pairs of the package and a repository that are left out of the list, by reason; one reason a pair."""
 
+    suppressed: int = Field(description="The owner asked to be named nowhere.")
     own_organization: int = Field(description="The repository belongs to the package's own organization.")
     refuted: int = Field(description="Only packages say so whose claim on the repository its own files refute.")
     fork: int = Field(description="The repository is a fork.")
@@ -59,7 +60,7 @@ class Excluded(Model):
 ExclusionReason = Literal[
     "own_organization", "refuted", "fork", "archived", "template", "vendored", "example", "no_owner"
 ]
-SourceKind = Literal["registry_version", "manifest", "lockfile"]
+SourceKind = Literal["registry_version", "manifest", "lockfile", "aggregator"]
 
 
 class Counts(Model):
@@ -132,7 +133,7 @@ class DependentOrganization(Model):
     last_activity_at: datetime | None = Field(description="Null: unknown.")
     first_seen_at: datetime | None
     providers: list[str]
-    evidence: Evidence
+    evidence: Evidence | None = Field(description="Null: it depends on the package no more.")
 
 
 class DependentRepository(Model):
@@ -211,10 +212,12 @@ class Completeness(Model):
 class Meta(Model):
     """What is to be known about a list as a whole."""
 
-    package: PurlText
+    package: PurlText | None = Field(description="Whose list it is; null: it is of no single package.")
     as_of: datetime | None = Field(description="When the answer last changed or the package was last fetched.")
     total: int | None = Field(description="Exact for the unfiltered list; null where a filter is on.")
-    excluded: Excluded = Field(description="Of the package's list of dependents, whatever is listed and filtered here.")
+    excluded: Excluded | None = Field(
+        description="Of the package's list of dependents, whatever is listed and filtered here; null without a package."
+    )
     completeness: list[Completeness]
     sources: list[DataSource]
     hint: str | None = Field(description="What to do where the list is empty.")
@@ -226,6 +229,25 @@ class Page(Model, Generic[Item]):
     data: list[Item]
     next_cursor: str | None
     meta: Meta
+
+
+class FacetCounts(Model):
+    """Organizations by what they are; of hosts and providers the fifty most frequent."""
+
+    kind: dict[str, int] = Field(examples=[{"organization": 12, "user": 3}])
+    scope: dict[str, int] = Field(examples=[{"runtime": 11, "development": 7}], description="One may count in several.")
+    host: dict[str, int] = Field(examples=[{"github.com": 15}])
+    provider: dict[str, int] = Field(examples=[{"npm": 15}], description="One may count in several.")
+
+
+class Facets(Model):
+    """The organizations that depend on a package, counted by what they are."""
+
+    package: PurlText
+    url: str
+    organizations: int | None = Field(description="Those that were counted; null: not counted so far.")
+    facets: FacetCounts | None
+    as_of: datetime | None = Field(description="When they were counted; null: not so far.")
 
 
 class TrackRequest(Model):
@@ -314,8 +336,11 @@ class JobsHealth(Health):
 
     scheduler_alive: bool | None = Field(description="Null: Valkey is away, so nobody can tell.")
     worker_alive: bool | None
-    waiting: int
+    progressing: bool | None = Field(description="Whether what is due gets done; null: nothing is due.")
+    waiting: int = Field(description="Not started, due now or later.")
+    due: int = Field(description="Of these, those that are due, without those of paused jobs.")
     running: int
-    dead: int
-    oldest_due_seconds: float
+    dead: int = Field(description="Given up, kept for the operator.")
+    oldest_due_seconds: float = Field(description="How long the oldest of those that are due has waited.")
+    idle_seconds: float | None = Field(description="Since a run last started or ended; null: not within the last day.")
     last_finished_at: datetime | None = Field(description="Within the last day; null: nothing finished.")

@@ -14,14 +14,22 @@ from wump_core.purl import ECOSYSTEMS
 PREFIX = "/api/v1/packages/"
 ANY_ECOSYSTEM = "-"
 """Stands for the ecosystem in a rewritten path of the short form."""
+LOOKUP = f"{PREFIX}lookup"
+"""A path that names no package where something is posted to it."""
 _RESERVED: tuple[tuple[str, ...], ...] = (
     ("dependents", "repositories"),
+    ("dependents", "packages"),
+    ("dependents", "facets"),
     ("dependents", "evidence"),
     ("dependents",),
     ("dependencies",),
+    ("badge.svg",),
+    ("badge.json",),
 )
+_POSTED: tuple[tuple[str, ...], ...] = (("refresh",),)
 PLAIN = re.compile(
-    rf"{PREFIX}(?:{'|'.join(ECOSYSTEMS)})/[A-Za-z0-9._~-]+(?:/dependents(?:/repositories|/evidence)?|/dependencies)?"
+    rf"{PREFIX}(?:{'|'.join(ECOSYSTEMS)})/[A-Za-z0-9._~-]+(?:/dependents(?:/repositories|/packages|/facets|/evidence)?"
+    r"|/dependencies|/badge\.svg|/badge\.json)?"
 )
 """Paths that are as they would be rewritten, which are most."""
 
@@ -36,18 +44,22 @@ class PackagePaths:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
             raw = scope.get("raw_path") or quote(scope["path"]).encode()
             path = raw.decode("ascii", "replace").partition("?")[0]
-            scope = scope if PLAIN.fullmatch(path) else dict(scope, path=rewrite_package_path(path))
+            if not PLAIN.fullmatch(path):
+                posted = scope["method"] == "POST"
+                if not (posted and path == LOOKUP):
+                    scope = dict(scope, path=rewrite_package_path(path, posted=posted))
         await self._app(scope, receive, send)
 
 
-def rewrite_package_path(raw_path: str) -> str:
+def rewrite_package_path(raw_path: str, *, posted: bool = False) -> str:
     """`/api/v1/packages/npm/@scope/name/dependents` → `/api/v1/packages/npm/%40scope%2Fname/dependents`."""
     segments = raw_path.removeprefix(PREFIX).rstrip("/").split("/")
     ecosystem = ANY_ECOSYSTEM
     if len(segments) > 1 and unquote(segments[0]) in ECOSYSTEMS:
         ecosystem, segments = unquote(segments[0]), segments[1:]
+    reserved = _POSTED if posted else _RESERVED
     tail: tuple[str, ...] = next(
-        (words for words in _RESERVED if len(segments) > len(words) and tuple(segments[-len(words) :]) == words), ()
+        (words for words in reserved if len(segments) > len(words) and tuple(segments[-len(words) :]) == words), ()
     )
     name = segments[: len(segments) - len(tail)]
     if ecosystem == ANY_ECOSYSTEM and len(name) > 1 and not name[0].startswith(("@", "%40")):

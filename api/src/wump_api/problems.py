@@ -13,12 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Scope
 from wump_core.errors import InvalidPurl
+from wump_core.telemetry import note_server_failure
 
 PROBLEM_JSON = "application/problem+json"
 log = structlog.get_logger("wump.api")
 _MAX_TEXT = 1_000
-_PROBLEM_SCHEMA = {"$ref": "#/components/schemas/ProblemDetails"}
+_RETRY_AFTER = {"too-many-wrong-keys": {"Retry-After": "300"}, "idempotency-in-progress": {"Retry-After": "2"}}
+_KINDS_OF_STATUS = {413: "too-large"}
 _OUTAGE_CLASSES = ("08", "28", "3D", "40", "53", "57", "58", "XX")
 """Classes of SQLSTATE: no connection, no access, no such database, in the way of others (as a long query is on a
 replica), no resources, stopped by the operator, trouble of its system or its own (as a disk that can't be written)."""
@@ -53,10 +57,58 @@ PROBLEMS: Mapping[str, tuple[int, str, str]] = {
     "unknown-organization": (404, "wump doesn't know this organization", "Take its id from the list of dependents."),
     "ambiguous-organization": (409, "Several hosts have an organization of this login", "Name one as host/login."),
     "unknown-execution": (404, "There is no such execution", "Take the address from the answer that started it."),
-    "writing-needs-loopback": (
+    "key-required": (
+        401,
+        "This needs a key",
+        "Send one as `X-API-Key`; whoever runs this wump makes them with `wump keys create`, and says with"
+        " WUMP_API_ANONYMOUS who may read without.",
+    ),
+    "invalid-key": (
+        401,
+        "This key is not valid",
+        "Send it whole, as it was shown when it was made; ask for another one if it was lost, revoked or has expired.",
+    ),
+    "tier-not-allowed": (403, "This key may not do that", "Ask whoever runs this wump for a key of a higher tier."),
+    "rate-limited": (
+        429,
+        "Too many requests",
+        "Wait as `Retry-After` says. `RateLimit` in each answer says what is left; larger pages need fewer requests.",
+    ),
+    "too-many-wrong-keys": (
+        429,
+        "Too many wrong keys came from this address",
+        "Wait as `Retry-After` says, and send a key that is valid.",
+    ),
+    "unknown-takedown": (404, "There is no such takedown", "Take its id from the list of takedowns."),
+    "wrong-state": (
+        409,
+        "Its state doesn't allow that",
+        "See `state`, and look at the run again: it may have changed.",
+    ),
+    "unknown-key": (404, "There is no such key", "Take its id from the list of keys."),
+    "https-required": (
         403,
-        "Writing is only allowed from this machine",
-        "Until there are API keys, call the API on the loopback address, or use the command line.",
+        "This wump answers over HTTPS only",
+        "Use https://. A key that was sent in the clear may be known to others: have it rotated.",
+    ),
+    "too-large": (413, "The body is too large", "Send less at once."),
+    "address-too-long": (414, "The address is too long", "Leave out or shorten parameters."),
+    "headers-too-large": (431, "The headers are too large", "Send fewer or shorter headers."),
+    "too-slow": (503, "This took too long", "Try again when `Retry-After` says, with a smaller page or fewer filters."),
+    "idempotency-mismatch": (
+        422,
+        "This Idempotency-Key belongs to another request",
+        "Use a new word for each request, and the same word only to repeat the very same request.",
+    ),
+    "idempotency-in-progress": (
+        409,
+        "The first request with this Idempotency-Key is not answered yet",
+        "Wait a few seconds and repeat it.",
+    ),
+    "idempotency-not-kept": (
+        409,
+        "This was done already",
+        "Its answer showed a secret and is not kept. Look at the list, and use a new word to do it again.",
     ),
     "unavailable": (503, "A server that wump needs is away", "Try again shortly; the operator can run `wump doctor`."),
     "busy": (
@@ -89,15 +141,19 @@ class ProblemDetails(BaseModel):
         examples=["Track it first: `wump track`, or POST /api/v1/packages."], description="What to do about it."
     )
     instance: str = Field(examples=["/api/v1/packages/npm/express"], description="The path as it was asked.")
+    request_id: str | None = Field(
+        None, examples=["6f1f0d4c2b9a4f0c8e7d6c5b4a392817"], description="As in `X-Request-Id`; the log has it too."
+    )
 
 
 class Problem(Exception):
     """Raised anywhere in a route; becomes a problem document."""
 
-    def __init__(self, kind: str, detail: str, **extensions: Any) -> None:
+    def __init__(self, kind: str, detail: str, *, headers: Mapping[str, str] | None = None, **extensions: Any) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
+        self.headers = headers or {}
         self.extensions = extensions
 
 
@@ -118,27 +174,23 @@ def problem_response(
         "detail": detail,
         "fix": fix,
         "instance": request.scope["raw_path"].decode("ascii", "replace")[:_MAX_TEXT],
+        "request_id": request.scope.get("state", {}).get("request_id"),
     } | extensions
-    headers = {"Retry-After": "5"} if status == 503 else None
+    headers = _RETRY_AFTER.get(kind, {"Retry-After": "5"} if status == 503 else {})
     # ASCII, since what was asked may hold what UTF-8 can't: half a surrogate pair.
     return Response(json.dumps(body), status, headers, PROBLEM_JSON)
 
 
-def document_problems(app: FastAPI) -> None:
-    """Let OpenAPI say that problems come as `application/problem+json`, which FastAPI can't know."""
-    describe = app.openapi
-
-    def describe_with_problems() -> dict[str, Any]:
-        schema = describe()
-        for path in schema["paths"].values():
-            for operation in path.values():
-                for response in operation["responses"].values():
-                    content = response.get("content", {})
-                    if content.get("application/json", {}).get("schema") == _PROBLEM_SCHEMA:
-                        content[PROBLEM_JSON] = content.pop("application/json")
-        return schema
-
-    app.openapi = describe_with_problems  # type: ignore[method-assign]
+def list_methods(scope: Scope) -> list[str]:
+    """The methods that some route has for this path; none: there is no such path."""
+    routes = scope["app"].router.routes
+    found = [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    extra = ["HEAD"] if "GET" in found else []
+    return [*found, *extra, "OPTIONS"] if found else []
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -146,7 +198,9 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def on_problem(request: Request, error: Problem) -> Response:
-        return problem_response(request, error.kind, error.detail, **error.extensions)
+        response = problem_response(request, error.kind, error.detail, **error.extensions)
+        response.headers.update(error.headers)
+        return response
 
     @app.exception_handler(InvalidPurl)
     async def on_invalid_purl(request: Request, error: InvalidPurl) -> Response:
@@ -163,12 +217,15 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
-        response = problem_response(request, "http-error", str(error.detail), status=error.status_code)
+        kind = _KINDS_OF_STATUS.get(error.status_code, "http-error")
+        response = problem_response(request, kind, str(error.detail), status=error.status_code)
         response.headers.update(error.headers or {})
+        if error.status_code == 405:
+            response.headers["Allow"] = ", ".join(list_methods(request.scope))
         return response
 
     async def on_outage(request: Request, error: Exception) -> Response:
-        log.warning("api.outage", error=f"{type(error).__name__}: {error}"[:300])
+        note_server_failure("database", error)
         return problem_response(request, "unavailable", "the database can't be reached, or did not answer in time")
 
     async def on_mistake(request: Request, error: Exception) -> Response:

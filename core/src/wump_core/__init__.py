@@ -5,6 +5,7 @@ It imports nothing heavy: neither the store nor the database driver nor the prov
 
 from wump_core.errors import (
     CredentialsRejected,
+    InvalidDump,
     InvalidManifest,
     InvalidPurl,
     InvalidResponse,
@@ -23,6 +24,7 @@ from wump_core.manifests import (
     choose_format,
     decode_text,
     list_globs,
+    make_dependencies,
     make_manifest,
     make_printable,
     parse_with,
@@ -34,6 +36,7 @@ from wump_core.records import (
     DependencySource,
     DependentRecord,
     Diagnostic,
+    DumpInfo,
     FundingLink,
     ManifestRecord,
     OrganizationRecord,
@@ -53,6 +56,17 @@ from wump_core.records import (
     collect_items,
 )
 from wump_core.settings import ProviderSettings, TokenSettings
+from wump_core.values import (
+    read_address,
+    read_count,
+    read_domain,
+    read_flag,
+    read_items,
+    read_licence,
+    read_mapping,
+    read_text,
+    read_time,
+)
 
 __all__ = [
     "Context",
@@ -61,8 +75,10 @@ __all__ = [
     "DependencySource",
     "DependentRecord",
     "Diagnostic",
+    "DumpInfo",
     "Format",
     "FundingLink",
+    "InvalidDump",
     "InvalidManifest",
     "InvalidPurl",
     "InvalidResponse",
@@ -100,6 +116,7 @@ __all__ = [
     "hookimpl",
     "is_code_host",
     "list_globs",
+    "make_dependencies",
     "make_manifest",
     "make_printable",
     "make_purl",
@@ -107,5 +124,14 @@ __all__ = [
     "parse_purl",
     "parse_repository_url",
     "parse_with",
+    "read_address",
+    "read_count",
+    "read_domain",
+    "read_flag",
+    "read_items",
+    "read_licence",
+    "read_mapping",
+    "read_text",
+    "read_time",
     "resolve_path",
 ]

@@ -5,10 +5,10 @@ the same typed call.
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -41,8 +41,9 @@ def list_arguments(hook: str) -> tuple[str, ...]:
 
 @cache
 def describe_result(hook: str) -> TypeAdapter[Any]:
-    """What a hook must return, to validate it with: items of a page are checked, too."""
-    return TypeAdapter(get_type_hints(vars(DataProvider)[hook], include_extras=True)["return"])
+    """What a hook must return, to validate it with: items of a page are checked, too. Of a dump, each record."""
+    returned = get_type_hints(vars(DataProvider)[hook], include_extras=True)["return"]
+    return TypeAdapter(get_args(returned)[0] if get_origin(returned) is Iterator else returned)
 
 
 def parse_arguments(hook: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ class InvalidPurl(WumpError, ValueError):
 class ServerUnavailable(WumpError):
     """The database or Valkey can't be reached or started. The text names the server and the setting."""
 
+    code = "unavailable"
+
 
 class LeaseLost(WumpError):
     """The execution belongs to another worker by now: whatever this one computed must not be written."""
@@ -55,6 +57,34 @@ class Unavailable(ProviderError):
     code = "unavailable"
 
 
+class ProviderPaused(Unavailable):
+    """An operator has paused the provider: what needs it waits, without using an attempt, until it is resumed."""
+
+    code = "paused"
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(f"{provider} is paused: `wump jobs resume --provider {provider}` goes on")
+        self.provider = provider
+
+
+class JobUnknown(WumpError):
+    """An execution's row asks for what this worker doesn't know, and a newer one may. The text says what to do."""
+
+    code = "unknown_job"
+
+
+class JobUnusable(WumpError):
+    """An execution's row asks for what no worker does: it is dead at once. The text says what to do."""
+
+    code = "unusable"
+
+
+class JobKilled(WumpError):
+    """The process of its own that a job ran in died, or had to be ended: the job is at fault, and dead."""
+
+    code = "killed"
+
+
 class CredentialsRejected(ProviderError):
     """The upstream refuses us, or our credentials: tried again without using an attempt, given up after a day."""
 
@@ -71,6 +101,12 @@ class InvalidManifest(ProviderError):
     """A manifest can't be read at all: keep the old facts and record why."""
 
     code = "invalid_manifest"
+
+
+class InvalidDump(ProviderError):
+    """A dump can't be read any further. The text names its file, row and column, as far as there are such."""
+
+    code = "invalid_dump"
 
 
 class ProviderFailed(ProviderError):

@@ -11,8 +11,9 @@ Plugins rarely raise: the caller translates httpx errors, JSON errors and invali
 `wump_core.errors`. Retries, rate limits, caching and the database are not a plugin's business.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -24,6 +25,7 @@ from wump_core.purl import Purl
 from wump_core.records import (
     DependencyRecord,
     DependentRecord,
+    DumpInfo,
     ManifestRecord,
     OrganizationRecord,
     PackageRecord,
@@ -170,6 +172,16 @@ class DataProvider:
         files and call again.
 
         Raises: `InvalidManifest` where nothing of it can be read.
+        """
+
+    @hookspec(firstresult=True)
+    def read_dump(self, path: Path) -> Iterator[DumpInfo | PackageRecord]:
+        """Read a dump, a file or a folder, one record after another: each package once, always in the same order.
+
+        Synchronous; memory stays the same however large the dump is. It opens nothing but the dump, and temporary
+        files that are gone with it. A `DumpInfo` comes first, where the dump says of itself when it was made.
+
+        Raises: `InvalidDump` where it can't be read on, naming file, row and column; what came before is right.
         """
 
     @hookspec(firstresult=True)

@@ -114,7 +114,7 @@ def _load(entry: EntryPoint) -> Provider:
     lacking = {
         hook: f"{settings_prefix(entry.name)}{setting.upper()}"
         for hook, setting in info.needs.items()
-        if hook in implemented and getattr(settings, setting, None) in (None, "")
+        if hook in implemented and getattr(settings, setting, None) in (None, "", ())
     }
     able = (implemented & set(CAPABILITIES)) - lacking.keys()
     return Provider(

@@ -6,6 +6,7 @@ record at the end (`make_manifest`), which checks all rows at once. Everything i
 only a name.
 """
 
+import codecs
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,8 +31,9 @@ from wump_core.records import (
 )
 
 MAX_PATH_LENGTH = 2_000
-_DEPENDENCIES = TypeAdapter(list[DependencyRecord])
-_ALL_DEPENDENCIES = TypeAdapter(Annotated[list[DependencyRecord], FailFast()])
+MAX_GLOB_SEGMENTS = 4
+_DEPENDENCIES = TypeAdapter(list[DependencyRecord]).validator
+_ALL_DEPENDENCIES = TypeAdapter(Annotated[list[DependencyRecord], FailFast()]).validator
 _PORTION = 1_000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _WILDCARD = re.compile(r"[*?]")
@@ -48,15 +50,15 @@ class NoManifest(InvalidManifest):
     code = "no_manifest"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Format:
     """A file format that a plugin reads.
 
     Attributes:
         name: What `ManifestRecord.format` says, such as `package-lock.json`.
         globs: File names. `*` and `?` stay inside a segment; a glob with `/` is matched against as many of the
-            path's last segments. One of only an ending, such as `*.py`, names files that may hold a manifest: these
-            are looked into where they are at hand and never fetched for it.
+            path's last segments, four at most, without `**`. One of only an ending, such as `*.py`, names files
+            that may hold a manifest: these are looked into where they are at hand and never fetched for it.
         kind: Whether it states dependencies or fixes their versions.
         max_bytes: Larger files are refused.
         yields: One sentence for the table of formats: what is read, and what can't be.
@@ -72,10 +74,16 @@ class Format:
     parse: Callable[[str, bytes, Mapping[str, bytes]], ManifestRecord]
     marker: bytes = b""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError: a glob looks at more of a path than its last segments."""
+        for glob in self.globs:
+            if "**" in glob or glob.count("/") >= MAX_GLOB_SEGMENTS:
+                raise ValueError(f"the glob {glob!r} has `**` or more than {MAX_GLOB_SEGMENTS} segments")
+
 
 def choose_format(formats: Iterable[Format], path: str) -> Format | None:
     """The first format whose globs fit the path, whatever the file holds."""
-    return next((item for item in formats if fits(item.globs, path)), None)
+    return next(iter(_list_fitting(tuple(formats), path)), None)
 
 
 def parse_with(formats: Sequence[Format], path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
@@ -90,7 +98,7 @@ def parse_with(formats: Sequence[Format], path: str, content: bytes, siblings: M
     """
     if len(path) > MAX_PATH_LENGTH or _UNPRINTABLE.search(path):
         raise InvalidManifest(f"its path is longer than {MAX_PATH_LENGTH:,} characters or can't be printed: rename it")
-    fitting = [item for item in formats if fits(item.globs, path)]
+    fitting = _list_fitting(tuple(formats), path)
     if not fitting:
         raise InvalidManifest(f"no known format has this name: expected {', '.join(list_globs(formats))}"[:500])
     chosen = next((item for item in fitting if item.marker in content), None)
@@ -107,6 +115,16 @@ def parse_with(formats: Sequence[Format], path: str, content: bytes, siblings: M
         raise InvalidManifest("nested too deeply") from None
     except MemoryError:
         raise InvalidManifest("needs more memory than there is") from None
+
+
+def _list_fitting(formats: tuple[Format, ...], path: str) -> tuple[Format, ...]:
+    return _list_fitting_end(formats, "/".join(path.rsplit("/", MAX_GLOB_SEGMENTS)[-MAX_GLOB_SEGMENTS:]))
+
+
+@lru_cache(maxsize=1_024)
+def _list_fitting_end(formats: tuple[Format, ...], end: str) -> tuple[Format, ...]:
+    """The formats whose globs fit the end of a path, all that they look at. Few names make up nearly all files."""
+    return tuple(item for item in formats if fits(item.globs, end))
 
 
 def make_manifest(
@@ -128,7 +146,7 @@ def make_manifest(
     `partial`, else `ok`.
     """
     wanted = list(dict.fromkeys(needs))
-    records, refused = _check_rows(dependencies[:MAX_MANIFEST_DEPENDENCIES])
+    records, refused = make_dependencies(dependencies[:MAX_MANIFEST_DEPENDENCIES])
     found: list[Diagnostic] = []  # counts come first, so that they are never among those that are too many
     if (more := len(dependencies) - MAX_MANIFEST_DEPENDENCIES) > 0:
         found.append(Diagnostic(message=f"{more:,} more dependencies were left out"))
@@ -151,8 +169,11 @@ def make_manifest(
     )
 
 
-def _check_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[DependencyRecord], list[Diagnostic]]:
-    """All rows at once; where that fails in portions, until more are bad than diagnostics can tell of."""
+def make_dependencies(rows: Sequence[Mapping[str, Any]]) -> tuple[list[DependencyRecord], list[Diagnostic]]:
+    """Records out of rows, and a diagnostic for each row that no record can hold.
+
+    All rows are checked at once; where that fails in portions, until more are bad than diagnostics can tell of.
+    """
     try:
         return _ALL_DEPENDENCIES.validate_python(rows), []
     except ValidationError:
@@ -202,10 +223,11 @@ def decode_text(content: bytes) -> str:
     Raises:
         InvalidManifest: It is no UTF-8; the text says from which byte on.
     """
+    plain = content.removeprefix(codecs.BOM_UTF8)
     try:
-        return content.decode("utf-8-sig")
+        return plain.decode()
     except UnicodeDecodeError as error:
-        raise InvalidManifest(f"not UTF-8 at byte {error.start}") from None
+        raise InvalidManifest(f"not UTF-8 at byte {error.start + len(content) - len(plain)}") from None
 
 
 def resolve_path(origin: str, target: str) -> str | None:

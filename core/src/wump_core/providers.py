@@ -6,10 +6,11 @@ plugin's code raises leaves here as one of the errors of `wump_core.errors`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Sized
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 from wump_core.errors import (
     ConfigurationError,
     CredentialsRejected,
+    InvalidDump,
     InvalidManifest,
     InvalidResponse,
     NotFound,
@@ -34,6 +36,7 @@ from wump_core.purl import Purl
 from wump_core.records import (
     DependencyRecord,
     DependentRecord,
+    DumpInfo,
     ManifestRecord,
     OrganizationRecord,
     PackageRecord,
@@ -172,6 +175,28 @@ class Provider:
         except Exception as error:
             raise ProviderFailed(f"{self.name} failed on {path}: {type(error).__name__}: {error}"[:500]) from error
         return self._checked(ManifestRecord, record)
+
+    def read_dump(self, path: Path) -> Iterator[DumpInfo | PackageRecord]:
+        """Call the hook; a `DumpInfo` comes first, be it an empty one, and then nothing but packages.
+
+        Raises `InvalidDump`, or `ProviderFailed` where the plugin itself is at fault.
+        """
+        begun = False
+        try:
+            for record in self.hooks.read_dump(path=path):
+                if not begun and not isinstance(record, DumpInfo):
+                    yield DumpInfo()
+                yield self._checked(PackageRecord if begun or not isinstance(record, DumpInfo) else DumpInfo, record)
+                begun = True
+        except ProviderError as error:
+            error.args = (storable(str(error)),)
+            raise
+        except OSError as error:
+            raise InvalidDump(storable(f"{path} can't be read: {error.strerror or error}")) from error
+        except Exception as error:
+            raise ProviderFailed(storable(f"{self.name} failed on {path}: {type(error).__name__}: {error}")) from error
+        if not begun:
+            yield DumpInfo()
 
     async def _call(self, result_type: type[Result], hook: Callable[..., Awaitable[Any]], **arguments: Any) -> Result:
         try:

@@ -4,7 +4,8 @@ A thin, typed skin over packageurl-python. It adds what that library leaves to i
 name per ecosystem, and undoes what it does too eagerly: npm names keep their case (`JSONStream` and
 `jsonstream` are two packages), and Python names are folded by PEP 503, dots included.
 
-Source: the purl specification (ECMA-427) and its type definitions; the npm registry's name rules; PEP 503.
+Source: the purl specification (ECMA-427) and its type definitions; the npm registry's name rules; PEP 503; the
+checks that Maven's model validator makes of ids; crates.io's rules for names.
 """
 
 import re
@@ -22,7 +23,8 @@ MAX_PURL_LENGTH = 1_000
 
 PLAIN_PURL_LENGTH = 200
 PLAIN_PURL = (
-    r"pkg:(?:npm/(?:%40[A-Za-z0-9~-][A-Za-z0-9_.~-]*/)?[A-Za-z0-9~-][A-Za-z0-9_.~-]*|pypi/[a-z0-9]+(?:-[a-z0-9]+)*)"
+    r"pkg:(?:npm/(?:%40[A-Za-z0-9~-][A-Za-z0-9_.~-]*/)?[A-Za-z0-9~-][A-Za-z0-9_.~-]*|pypi/[a-z0-9]+(?:-[a-z0-9]+)*"
+    r"|maven/[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*/[A-Za-z0-9_-][A-Za-z0-9_.-]*|cargo/[A-Za-z][A-Za-z0-9_-]{0,63})"
 )
 """A pattern of purls, of at most `PLAIN_PURL_LENGTH` characters, that are canonical for certain: nearly all."""
 
@@ -30,6 +32,8 @@ _PLAIN_PURL = re.compile(PLAIN_PURL)
 _PLAIN_NAME = re.compile(r"@?[A-Za-z0-9~-][A-Za-z0-9_.~-]*(?:/[A-Za-z0-9~-][A-Za-z0-9_.~-]*)?")
 _NPM_NAME = re.compile(r"@[\w\-.!~*'()]+/[\w\-.!~*'()]+|(?![._])[\w\-.!~*'()]+", re.ASCII)
 _PYPI_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+_MAVEN_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*[/:](?!\.\.?$)[A-Za-z0-9_.-]+", re.ASCII)
+_CARGO_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
 _ACTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*/(?!\.\.?$)[A-Za-z0-9._-]+", re.ASCII)
 
 
@@ -47,6 +51,24 @@ def _canonical_pypi_name(name: str) -> str:
     return canonicalize_name(name)
 
 
+def _canonical_maven_name(name: str) -> str:
+    """Both parts keep their case; purls write `/` where Maven writes `:`."""
+    if not _MAVEN_NAME.fullmatch(name):
+        raise InvalidPurl(f"{name[:80]!r} is not a Maven package name: expected `group:artifact` or `group/artifact`")
+    return name.replace(":", "/")
+
+
+def _canonical_cargo_name(name: str) -> str:
+    """As it was published: crates.io allows no second name that differs only in case, `-` and `_`, yet Cargo asks
+    for the very spelling.
+    """
+    if not _CARGO_NAME.fullmatch(name):
+        raise InvalidPurl(
+            f"{name[:80]!r} is not a crate's name: expected a letter, then up to 63 letters, digits, `-` and `_`"
+        )
+    return name
+
+
 def _canonical_action_name(name: str) -> str:
     """An action is known by its repository, whose host ignores case."""
     if not _ACTION_NAME.fullmatch(name):
@@ -57,6 +79,8 @@ def _canonical_action_name(name: str) -> str:
 _CANONICAL_NAME: dict[str, Callable[[str], str]] = {
     "npm": _canonical_npm_name,
     "pypi": _canonical_pypi_name,
+    "maven": _canonical_maven_name,
+    "cargo": _canonical_cargo_name,
     "githubactions": _canonical_action_name,
 }
 
@@ -68,7 +92,8 @@ ECOSYSTEMS: tuple[str, ...] = tuple(_CANONICAL_NAME)
 class Purl:
     """One package, without a version: `ecosystem` is the purl type, `name` the canonical full name.
 
-    The name of a scoped npm package holds its scope (`@scope/name`).
+    The name of a scoped npm package holds its scope (`@scope/name`), that of a Maven package its group
+    (`group/artifact`).
     """
 
     ecosystem: str
@@ -118,6 +143,9 @@ def parse_purl(text: str) -> Purl:
     if len(text) > MAX_PURL_LENGTH:
         raise InvalidPurl(f"a package URL has at most {MAX_PURL_LENGTH} characters, this one has {len(text)}")
     text = text.strip()
+    if len(text) <= PLAIN_PURL_LENGTH and _PLAIN_PURL.fullmatch(text):  # the usual case, a twentieth of the time
+        ecosystem, _, name = text.removeprefix("pkg:").partition("/")
+        return Purl(ecosystem, name.replace("%40", "@"))
     if not text.startswith("pkg:"):
         return _parse_short_form(text)
     ecosystem, slash, rest = text.removeprefix("pkg:").lstrip("/").partition("/")

@@ -40,6 +40,7 @@ local file or directory, editable or not) say where the thing itself is. `link` 
 name that a lockfile resolves to the member's directory.
 """
 ProviderType = Literal["repository", "registry", "aggregator"]
+Count = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class Record(BaseModel):
@@ -154,6 +155,13 @@ class ManifestRecord(Record):
     diagnostics: tuple[Diagnostic, ...] = Field(default=(), max_length=MAX_DIAGNOSTICS)
 
 
+class DumpInfo(Record):
+    """What a dump says of itself, before its first record."""
+
+    made_at: AwareDatetime | None = Field(default=None, description="When the upstream made it.")
+    packages: Count | None = Field(default=None, description="How many packages it holds.")
+
+
 class ProviderHealth(Record):
     """Whether the upstream answers."""
 
@@ -163,7 +171,6 @@ class ProviderHealth(Record):
 
 Host = Annotated[str, StringConstraints(min_length=3, max_length=255, pattern=r"^[a-z0-9.-]+$")]
 """A code host's name, in lower case."""
-Count = Annotated[int, Field(ge=0, le=2**53)]
 AccountKind = Literal["organization", "user", "unknown"]
 Visibility = Literal["public", "private"]
 

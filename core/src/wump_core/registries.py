@@ -113,6 +113,26 @@ def _pypi_default() -> BaseUrl | None:
     return _origin_of(purl2url.get_repo_url("pkg:pypi/x"))
 
 
+def _maven_configuration() -> Iterator[tuple[str, str]]:
+    """Nothing: the mirrors of a Maven configuration hold for some repositories each, often private ones."""
+    yield from ()
+
+
+def _maven_default() -> BaseUrl | None:
+    url = purl2url.get_download_url("pkg:maven/group/artifact@1") or ""
+    base, found, _ = url.partition("/group/artifact/1/")
+    return BaseUrl(base, TABLES) if found else None
+
+
+def _cargo_configuration() -> Iterator[tuple[str, str]]:
+    """Nothing: what replaces crates.io in a Cargo configuration is an index, which has no API beside it."""
+    yield from ()
+
+
+def _cargo_default() -> BaseUrl | None:
+    return _origin_of(purl2url.get_repo_url("pkg:cargo/x"))
+
+
 def _origin_of(url: str | None) -> BaseUrl | None:
     if not url:
         return None
@@ -132,4 +152,6 @@ _Finder = tuple[Callable[[], Iterator[tuple[str, str]]], Callable[[], BaseUrl | 
 _FINDERS: dict[str, _Finder] = {
     "npm": (_npm_configuration, _npm_default),
     "pypi": (_pip_configuration, _pypi_default),
+    "maven": (_maven_configuration, _maven_default),
+    "cargo": (_cargo_configuration, _cargo_default),
 }

@@ -1,7 +1,8 @@
 """When work is due, and what becomes of a run. No loop and no broker: those are the worker's.
 
 A fault of the job uses one of three attempts; an outage of something else (upstream, database, network) does
-not, but is given up after a day. Times are the database's own.
+not, but is given up after a day. A worker that dies uses none either: what lost two of them runs alone in a process
+of its own. Times are the database's own.
 """
 
 import random
@@ -12,29 +13,40 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wump_core import cron
 from wump_core.errors import (
+    ConfigurationError,
     CredentialsRejected,
+    JobKilled,
+    JobUnusable,
     LeaseLost,
-    ProviderError,
+    ProviderPaused,
     RateLimited,
     ServerUnavailable,
     Unavailable,
     WumpError,
 )
 from wump_core.purl import Purl
-from wump_core.store import executions, packages
+from wump_core.store import executions, packages, schedules
 from wump_core.store.executions import DueExecution, Execution
 
 REFRESH_PACKAGE = "refresh_package"
 READ_REPOSITORY = "read_repository"
+APPLY_TAKEDOWN = "apply_takedown"
+"""Of one account, `host/login`: it was taken down, or may be named again."""
 
 LEASE_SECONDS = 12
 RENEW_LEASE_EVERY_SECONDS = 4
 MAX_UNSTARTED = 200
 RESEND_AFTER_SECONDS = 10
 MAX_ATTEMPTS = 3
-MAX_LOST_LEASES = 10
-MAX_AGE_SECONDS = 24 * 3600
+ALONE_AFTER_LOST_LEASES = 2
+"""What lost as many workers runs alone, in a child process of a worker: whether it is at fault shows there."""
+MAX_LOST_LEASE_DELAY_SECONDS = 3600
+MAX_OUTAGE_SECONDS = 24 * 3600
+MAX_PATIENCE_SECONDS = 7 * 24 * 3600
+"""So long an upstream may ask for patience: a backlog waits for its limits for days, and nothing is wrong with it."""
+PAUSED_SECONDS = 600
 ALIVE_KEY = "wump:alive:{service}"
 """The key in Valkey under which a running `worker` or `scheduler` says so."""
 ALIVE_SECONDS = 15
@@ -51,6 +63,16 @@ async def plan_tracked_package(connection: AsyncConnection, purl: Purl, *, depth
     return await executions.add_execution(
         connection, REFRESH_PACKAGE, str(purl), queue="high", arguments={"depth": depth}
     )
+
+
+async def plan_refresh(connection: AsyncConnection, purl: str) -> UUID:
+    """Make the refresh of a known package due now, tracked or not. Returns the execution's public id."""
+    return await executions.add_execution(connection, REFRESH_PACKAGE, purl, queue="high")
+
+
+async def plan_takedown(connection: AsyncConnection, host: str, login: str) -> UUID:
+    """Make it due now that an account's repositories are derived anew. Returns the execution's public id."""
+    return await executions.add_execution(connection, APPLY_TAKEDOWN, f"{host}/{login}", queue="high")
 
 
 async def plan_followed_packages(connection: AsyncConnection, purls: Iterable[str], *, depth: int) -> None:
@@ -71,20 +93,54 @@ async def plan_repository_of_tracked(connection: AsyncConnection, purl: str, url
 
 async def claim_due(connection: AsyncConnection) -> list[DueExecution]:
     """Runs to send now; runs whose worker died are due again first."""
-    await executions.release_lost_leases(connection, max_lost_leases=MAX_LOST_LEASES)
+    await executions.release_lost_leases(
+        connection, at_once=ALONE_AFTER_LOST_LEASES, max_delay_seconds=MAX_LOST_LEASE_DELAY_SECONDS
+    )
     return await executions.claim_due_executions(
         connection, limit=MAX_UNSTARTED, resend_after_seconds=RESEND_AFTER_SECONDS
     )
 
 
-async def start(connection: AsyncConnection, execution_id: int) -> Execution | None:
-    """Begin a run; null if it is not due, as when its message came twice."""
-    return await executions.start_execution(connection, execution_id, lease_seconds=LEASE_SECONDS)
+async def fire_schedules(connection: AsyncConnection) -> list[str]:
+    """Make the runs due whose moment has come; returns the names of the schedules.
+
+    Of several moments that passed, as during a downtime, the last gets a run and the others are counted. A schedule
+    whose expression can't be read gets that as its error, and the others go on.
+    """
+    fired = []
+    for row in await schedules.claim_due_schedules(connection):
+        now, since = row["now"], row["next_at"]
+        try:
+            next_at = cron.next_fire(row["cron"], now)
+            fire_at = None if since is None else max(since, cron.last_fire(row["cron"], now))
+        except ConfigurationError as error:
+            await schedules.save_schedule_error(connection, row["name"], str(error), cron=row["cron"])
+            continue
+        skipped = cron.count_fires(row["cron"], since, fire_at) if fire_at else 0
+        if fire_at and await executions.add_scheduled_execution(connection, row, fire_at, skipped=skipped):
+            fired.append(row["name"])
+        await schedules.save_fire(connection, row["name"], next_at=next_at, fire_at=fire_at, skipped=skipped)
+    return fired
+
+
+async def start(connection: AsyncConnection, execution_id: int, *, worker: str = "") -> Execution | None:
+    """Begin a run; null if it is not due, as when its message came twice. `worker` says who runs it."""
+    return await executions.start_execution(connection, execution_id, lease_seconds=LEASE_SECONDS, worker=worker)
 
 
 async def renew(connection: AsyncConnection, execution: Execution) -> bool:
     """Hold on to a run; false if it is somebody else's by now."""
     return await executions.renew_lease(connection, execution, lease_seconds=LEASE_SECONDS)
+
+
+async def hold(connection: AsyncConnection, execution: Execution) -> None:
+    """Hold on to a run; must be the last statement of a transaction with a part of its effects.
+
+    Raises:
+        LeaseLost: The run is somebody else's by now, so this transaction must not be committed.
+    """
+    if not await renew(connection, execution):
+        raise LeaseLost(f"execution {execution.id} of {execution.subject} was taken over")
 
 
 async def finish(
@@ -107,37 +163,61 @@ async def fail(connection: AsyncConnection, execution: Execution, error: Excepti
     Raises:
         LeaseLost: The run is somebody else's by now, and nothing was noted.
     """
-    outage = _outage_delay(execution, error)
-    if outage is not None and execution.age_seconds < MAX_AGE_SECONDS:
-        state, attempts, delay = "failed", execution.attempts, outage
+    wait = _wait_for_others(execution, error)
+    if wait is not None:
+        state, attempts, delay = "pending" if isinstance(error, ProviderPaused) else "failed", execution.attempts, wait
     else:
-        attempts = execution.attempts + 1
-        state = "dead" if attempts >= MAX_ATTEMPTS or outage is not None else "failed"
-        delay = _with_jitter(15.0 * 2 ** (attempts - 1))
-    code = "job_failed" if outage is None else Unavailable.code
-    if isinstance(error, ProviderError):
-        code = error.code
-    known = isinstance(error, WumpError)
-    message = str(error) if known else f"{type(error).__name__}: see the worker's log"
-    outcome = {"code": code, "message": message[:2_000]}
+        is_outage = isinstance(error, _NOT_THE_JOBS_FAULT)
+        attempts = execution.attempts + (not is_outage)
+        is_last = attempts >= MAX_ATTEMPTS or is_outage or isinstance(error, JobUnusable | JobKilled)
+        state, delay = "dead" if is_last else "failed", _with_jitter(15.0 * 2 ** (attempts - 1))
     if not await executions.fail_execution(
-        connection, execution, state=state, delay_seconds=delay, attempts=attempts, outcome=outcome
+        connection,
+        execution,
+        state=state,
+        delay_seconds=delay,
+        attempts=attempts,
+        is_outage=wait is not None and not isinstance(error, ProviderPaused),
+        outcome=_describe(error),
     ):
         raise LeaseLost(f"execution {execution.id} of {execution.subject} was taken over")
     return state
 
 
-def _outage_delay(execution: Execution, error: Exception) -> float | None:
-    """Seconds to wait where something else than the job is at fault; null where it is the job."""
+async def hand_back(connection: AsyncConnection, execution: Execution) -> bool:
+    """Make a run due again that its worker has no time to end; false if it is somebody else's by now."""
+    return await executions.hand_back_execution(connection, execution)
+
+
+_NOT_THE_JOBS_FAULT = (RateLimited, CredentialsRejected, Unavailable, ServerUnavailable, OSError, TimeoutError)
+
+
+def _wait_for_others(execution: Execution, error: Exception) -> float | None:
+    """Seconds to wait where something else than the job is at fault; null where it is the job, or for too long."""
+    if isinstance(error, ProviderPaused):
+        return _with_jitter(PAUSED_SECONDS)
+    if not isinstance(error, _NOT_THE_JOBS_FAULT):
+        return None
+    seconds = execution.outage_seconds or 0.0
+    if seconds > (MAX_PATIENCE_SECONDS if isinstance(error, RateLimited) else MAX_OUTAGE_SECONDS):
+        return None
     if isinstance(error, RateLimited) and error.retry_at is not None:
         wait = (error.retry_at - datetime.now(UTC)).total_seconds()
         return min(max(wait, 1.0), 24 * 3600.0)
     if isinstance(error, RateLimited | CredentialsRejected):
         return _with_jitter(60.0)
-    if isinstance(error, Unavailable | ServerUnavailable | OSError | TimeoutError):
-        # Waiting half of one's age again and again is exponential backoff that needs no counter.
-        return _with_jitter(min(max(3.0, execution.age_seconds / 2), _MAX_DELAY_SECONDS))
-    return None
+    # Waiting half of how long it has lasted again and again is exponential backoff that needs no counter.
+    return _with_jitter(min(max(3.0, seconds / 2), _MAX_DELAY_SECONDS))
+
+
+def _describe(error: Exception) -> dict[str, Any]:
+    """What the row says of an error; what nobody wrote for a reader stays in the log."""
+    known = isinstance(error, WumpError)
+    fallback = Unavailable.code if isinstance(error, _NOT_THE_JOBS_FAULT) else "job_failed"
+    code = getattr(error, "code", fallback) if known else fallback
+    message = str(error) if known else f"{type(error).__name__}: see the worker's log"
+    provider = {"provider": error.provider} if isinstance(error, ProviderPaused) else {}
+    return {"code": code, "message": message[:2_000], **provider}
 
 
 def _with_jitter(seconds: float) -> float:

@@ -65,9 +65,15 @@ class CoreSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level that is logged."
     )
-    telemetry: Literal["off", "console", "otlp"] = Field(
-        default="off", description="Where OpenTelemetry traces go. `otlp` needs the extra `wump-core[otlp]`."
+    telemetry: str = Field(
+        default="off",
+        description="Where traces and figures go: `off`, or of `otlp`, `prometheus` and `console`, comma-separated.",
     )
+    metrics_host: str = Field(
+        default="127.0.0.1", description="Address at which worker and scheduler answer Prometheus."
+    )
+    worker_metrics_port: int = Field(default=9464, ge=1, le=65535, description="Port at which a worker does.")
+    scheduler_metrics_port: int = Field(default=9465, ge=1, le=65535, description="Port at which a scheduler does.")
 
     @field_validator("database_url", "read_database_url")
     @classmethod
@@ -90,6 +96,19 @@ class CoreSettings(BaseSettings):
         if value is not None and not value.get_secret_value().startswith(schemes):
             raise ValueError("must start with valkey://")
         return value
+
+    @field_validator("telemetry")
+    @classmethod
+    def _known_exporters(cls, value: str) -> str:
+        names = [name.strip() for name in value.split(",")]
+        if value != "off" and not set(names) <= {"otlp", "prometheus", "console"}:
+            raise ValueError("must be off, or one or more of otlp, prometheus and console, comma-separated")
+        return value
+
+    @property
+    def exporters(self) -> frozenset[str]:
+        """Where traces and figures go; empty: nowhere."""
+        return frozenset(name.strip() for name in self.telemetry.split(",")) - {"off"}
 
     @property
     def provider_names(self) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ def test_filters_and_languages_never_raise(moment: Any, languages: Any, name: st
     [
         ("https://someone.example", "https://someone.example"),
         (" http://social.example:8443/@someone?a=[b]#c ", "http://social.example:8443/@someone?a=[b]#c"),
-        ("someone.example", None),
+        ("someone.example", "https://someone.example"),
         ("https://[", None),
         ("https://me:secret@someone.example", None),
         ("https://some one.example", None),

@@ -264,6 +264,18 @@ def test_version_9(read, rows):
     ]
 
 
+def test_keys_of_version_5_with_a_host(read, rows):
+    text = "lockfileVersion: 5.3\npackages:\n  registry.example/one/1.1.0: {}\n  registry.example/@acme/two/1.2.0_a@1: {}\n"
+    record = read(
+        "pnpm-lock.yaml", text + "  github.com/acme/three: {}\n  github.com/acme/four/0123abc: {}\n  /five/six: {}\n"
+    )
+    assert rows(record) == [
+        "3: one None 1.1.0 runtime transitive",
+        "4: @acme/two None 1.2.0 runtime transitive",
+    ]
+    assert [found.line for found in record.diagnostics] == [5, 6, 7]
+
+
 def test_what_cannot_be_read_is_told(read, rows):
     text = "lockfileVersion: 5.3\ndependencies:\n  a: 1.0.0\n  b: [1]\npackages:\n"
     text += "  /.c/1.0.0: {}\n  file:x: {}\n  d: null\n"

@@ -188,7 +188,7 @@ def test_pdm_lock_alone_and_beside_its_manifest() -> None:
     assert [row(d) for d in alone.dependencies] == [
         ("alpha", None, "1.5", "runtime", True, (), 6),
         ("beta", None, "2.1", "runtime", False, ("docs",), 19),
-        ("speedup", None, "2.3", "development", True, ("fast",), 25),
+        ("speedup", None, "2.3", "optional", True, ("fast",), 25),  # no name of a group for work on the project
         ("writer", "https://github.com/me/writer.git@main", "4", "development", True, ("docs",), 30),
     ]
     assert alone.needs == ("app/pyproject.toml",)
@@ -438,6 +438,12 @@ def test_pipfile() -> None:
     assert record.dependencies[1].marker == "(python_version > '3') and os_name == 'nt'"
     assert record.dependencies[1].purl == "pkg:pypi/dotted-name"
     assert [d.source for d in record.dependencies[2:4]] == ["git", "path"]
+
+
+def test_extras_may_stand_in_the_key_of_a_pipfile() -> None:
+    record = parse("Pipfile", '[packages]\n"alpha[x][y]" = "==1"\n"[x]" = "*"\n')
+    assert [(d.name, d.requirement, d.line) for d in record.dependencies] == [("alpha", "==1", 2)]
+    assert [d.line for d in record.diagnostics] == [3]
 
 
 def test_pipfile_lock_alone_and_beside_its_manifest() -> None:

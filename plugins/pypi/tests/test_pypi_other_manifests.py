@@ -250,11 +250,11 @@ p3 = "*"
     )
     assert rows(record) == [
         ("d1", "==1", "runtime", (), None),
-        ("r1", None, "development", ("dev",), 15),
         ("h1", None, "development", ("default",), 8),
         ("h2", ">1", "test", ("test",), 10),
         ("f1", None, "runtime", (), 12),
         ("f2", None, "optional", ("doc",), 13),
+        ("r1", None, "development", ("dev",), 15),
         ("p1", ">=1", "runtime", (), 17),
         ("p2", "https://github.com/me/p2", "runtime", (), 18),
         ("p3", "*", "test", ("test",), 20),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.markers import Marker
 from packaging.requirements import Requirement
-from wump_core import make_purl
+from wump_core import make_dependencies, make_purl
 from wump_provider_pypi.markers import parse_marker
 from wump_provider_pypi.requirements import PLAIN, Place, is_marker, make_dependency, parse_requirement
 
@@ -15,7 +15,9 @@ from wump_provider_pypi.requirements import PLAIN, Place, is_marker, make_depend
 def read(text: str) -> tuple:
     dependency, _ = parse_requirement(text, Place(), lenient=True)
     assert dependency is not None
-    return dependency.name, dependency.requirement, dependency.marker, dependency.scope, dependency.source
+    [record], refused = make_dependencies([dependency])
+    assert not refused
+    return record.name, record.requirement, record.marker, record.scope, record.source
 
 
 @pytest.mark.parametrize(
@@ -72,13 +74,13 @@ def test_without_a_name_there_is_only_a_problem(text: str) -> None:
 def test_long_requirements_are_bounded() -> None:
     dependency, problem = parse_requirement("a; " + "(" * 5_000, Place())
     assert dependency is not None
-    assert (dependency.scope, len(dependency.requirement or "")) == ("unknown", 0)
+    assert (dependency["scope"], "requirement" in dependency) == ("unknown", False)
     assert problem is not None
     assert "4,000" in problem
     marker = " or ".join(f"os_name == '{number}'" for number in range(150))
     dependency, problem = parse_requirement(f"a; {marker}", Place())
     assert dependency is not None
-    assert len(dependency.marker or "") == 2_000
+    assert len(dependency["marker"]) == 2_000
     assert problem is not None
     assert "cut" in problem
 
@@ -133,7 +135,7 @@ def test_reading_never_raises_and_never_loses_a_valid_requirement(text: str) -> 
     if dependency is None:
         assert expected.name.endswith(("_", "-", "."))  # names that the naming rules forbid
     else:
-        assert dependency.name == expected.name
+        assert dependency["name"] == expected.name
 
 
 @given(st.from_regex(PLAIN, fullmatch=True, alphabet=st.characters(max_codepoint=126)))
@@ -153,7 +155,7 @@ def test_what_is_plain_is_what_packaging_reads(text: str) -> None:
 def test_purls_are_those_of_the_core(name: str) -> None:
     dependency, _ = make_dependency(name, Place())
     assert dependency is not None
-    assert dependency.purl == str(make_purl("pypi", name))
+    assert dependency["purl"] == str(make_purl("pypi", name))
 
 
 @given(
@@ -193,4 +195,4 @@ def test_a_line_of_a_repository_that_is_no_requirement_is_left_out(text: str) ->
 def test_a_requirement_that_only_some_tools_take_is_kept_and_told(text: str, requirement: str | None) -> None:
     dependency, problem = parse_requirement(text, Place())
     assert dependency is not None
-    assert (dependency.requirement, bool(problem)) == (requirement, True)
+    assert (dependency.get("requirement"), bool(problem)) == (requirement, True)

@@ -68,6 +68,23 @@ def test_every_kind_of_line() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("alpha ==dev", [("alpha", "==dev")]),
+        ("alpha [_x, y.z] >= 1.*", [("alpha", ">= 1.*")]),
+        ("alpha==1.0odd  # see [x], y", [("alpha", "==1.0odd")]),
+        ("alpha >= 2 [x]", []),
+        ("alpha [platform:rpm x]", []),
+        ("alpha beta", []),
+    ],
+)
+def test_what_only_older_tools_take_is_kept_and_prose_is_not(line: str, expected: list[tuple]) -> None:
+    record = parse(f"{line}\n")
+    assert [(d.name, d.requirement) for d in record.dependencies] == expected
+    assert [d.line for d in record.diagnostics] == [1]
+
+
+@pytest.mark.parametrize(
     ("path", "scope"),
     [
         ("requirements.txt", "runtime"),

@@ -302,7 +302,7 @@ async def test_valkey_may_be_emptied_at_any_moment(open_way: Ways, upstream: Hos
         send(request, b"{}")
 
     upstream.behaviours["/"] = behave
-    async with open_way(limits=limits(20, 60)) as way, way.make_client() as client:
+    async with open_way(limits=limits(20, 0.2), patience_seconds=9) as way, way.make_client() as client:
         for _ in range(3):
             assert (await client.get(upstream.address + "/")).status_code == 200
 
@@ -329,3 +329,22 @@ async def test_a_worker_that_dies_holds_up_the_others_no_longer_than_its_lease(v
             await asyncio.sleep(wait.seconds)
             wait = await limiter.take(call)
     await shared.aclose()
+
+
+async def test_what_a_flushed_valkey_forgot_still_counts(
+    open_way: Ways, upstream: HostileUpstream, valkey_url: str
+) -> None:
+    url = upstream.answer("/", b"{}")
+    async with (
+        open_way(limits=limits(6, 1.5)) as old,
+        old.make_client(on_demand=True) as client,
+        open_way(limits=limits(6, 1.5)) as fresh,
+        fresh.make_client(on_demand=True) as newcomer,
+    ):
+        assert await ask_often(client, url, 8) == 6
+        with Valkey.from_url(valkey_url) as valkey:
+            valkey.flushall()
+        assert 0 < await refusal(client, url) <= 1.5, "it remembers that there was something to remember"
+        assert 0 < await refusal(newcomer, url) <= 1.5, "and tells those that came later"
+        await asyncio.sleep(1.6)
+        assert await ask_often(newcomer, url, 4) + await ask_often(client, url, 4) == 6

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import redis
 from dramatiq import Message, Worker
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import CurrentMessage
 from pydantic import SecretStr
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
@@ -18,8 +19,12 @@ from wump_core.errors import ConfigurationError, ServerUnavailable
 from wump_core.schedule import ALIVE_KEY, ALIVE_SECONDS
 from wump_core.store.executions import QUEUES, DueExecution
 
+from wump_worker.observing import observe_sending
+
 ACTOR = "run_execution"
 NAMESPACE = "wump"
+TRACE = "trace"
+"""The option of a message that holds the trace context; a worker that doesn't know it runs the message all the same."""
 
 
 def make_broker(valkey_url: SecretStr) -> RedisBroker:
@@ -47,7 +52,7 @@ def make_broker(valkey_url: SecretStr) -> RedisBroker:
         namespace=NAMESPACE,
         heartbeat_timeout=15_000,
         maintenance_chance=50_000,
-        middleware=[],
+        middleware=[CurrentMessage()],
     )
     for queue in QUEUES:
         broker.declare_queue(queue)
@@ -58,17 +63,28 @@ def send(broker: RedisBroker, due: Sequence[DueExecution]) -> None:
     """Ring the bell for these executions. Blocks; raises `ServerUnavailable` when Valkey is away."""
     try:
         for execution in due:
-            broker.enqueue(
-                Message(queue_name=execution.queue, actor_name=ACTOR, args=(execution.id,), kwargs={}, options={})
-            )
+            with observe_sending(execution) as carried:
+                options = {TRACE: carried} if carried else {}
+                message = Message(execution.queue, ACTOR, args=(execution.id,), kwargs={}, options=options)
+                broker.enqueue(message)
     except redis.RedisError as error:
         raise ServerUnavailable(f"Valkey is away ({type(error).__name__}): see WUMP_VALKEY_URL") from error
 
 
+def get_carried_trace() -> object:
+    """The trace context of the message that this thread works on; null where there is none."""
+    message = CurrentMessage.get_current_message()
+    return message.options.get(TRACE) if message is not None else None
+
+
 def count_messages(broker: RedisBroker) -> int:
-    """How many messages lie in Valkey; those that a worker holds count twice. Raises `ServerUnavailable`."""
+    """How many messages wait in Valkey. Raises `ServerUnavailable`.
+
+    Those that workers hold don't count: a reply that was lost on its way leaves some there for as long as the worker
+    lives, and their executions were sent again.
+    """
     try:
-        return sum(broker.do_qsize(queue) for queue in QUEUES)
+        return sum(broker.client.llen(f"{NAMESPACE}:{queue}") for queue in QUEUES)
     except redis.RedisError as error:
         raise ServerUnavailable(f"Valkey is away ({type(error).__name__}): see WUMP_VALKEY_URL") from error
 

@@ -1,17 +1,18 @@
 """What jobs are given: the database, the providers, and a way to each one's upstream."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from wump_core.errors import ConfigurationError, ServerUnavailable
+from wump_core.errors import ConfigurationError, ProviderPaused, ServerUnavailable
 from wump_core.hookspecs import Context
 from wump_core.loading import load_providers
 from wump_core.providers import Provider, Providers
-from wump_core.settings import CoreSettings
+from wump_core.settings import CoreSettings, TokenSettings, service_environment
 from wump_core.store import make_engine
 from wump_core.store.providers import list_blocking_providers, save_providers
 
@@ -30,6 +31,13 @@ class Resources:
     upstreams: Mapping[str, Upstream]
     parsers: ParserPool
     job_deadline_seconds: float
+    settings: WorkerSettings
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """For a child process that shall open the same."""
+    room_alone: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    """So many jobs run in child processes at once."""
+    paused: frozenset[str] = frozenset()
+    """Providers that an operator has paused, as the execution knows them that these are given to."""
 
     def context(self, provider: Provider, *, on_demand: bool = False) -> Context:
         """What one call of a hook of this provider gets.
@@ -37,12 +45,39 @@ class Resources:
         Args:
             provider: Whose hook it is.
             on_demand: Somebody waits for it, so that it may use the tenth of a budget that is kept for that.
+
+        Raises:
+            ProviderPaused: An operator wants it left alone.
         """
+        if provider.name in self.paused:
+            raise ProviderPaused(provider.name)
         return Context(
             http=self.upstreams[provider.name].make_client(on_demand=on_demand),
             settings=provider.settings,
             log=structlog.get_logger(f"wump.provider.{provider.name}").bind(provider=provider.name),
         )
+
+    def hosts_with_token(self, capability: str) -> frozenset[str]:
+        """Code hosts that are asked unasked: without a token, a host answers too seldom for that."""
+        return frozenset(
+            provider.settings.code_host
+            for provider in self.providers.active
+            if capability in provider.capabilities
+            and provider.settings.code_host
+            and isinstance(provider.settings, TokenSettings)
+            and provider.settings.token
+        )
+
+    def find_provider(self, name: str, capability: str) -> Provider:
+        """The provider of this name.
+
+        Raises:
+            ConfigurationError: There is none that can do this; the text names those that can.
+        """
+        able = {item.name: item for item in self.providers.active if capability in item.capabilities}
+        if name not in able:
+            raise ConfigurationError(f"no provider {name!r} can {capability}: {', '.join(sorted(able)) or 'none'} can")
+        return able[name]
 
 
 @asynccontextmanager
@@ -77,7 +112,9 @@ async def open_resources(core: CoreSettings, worker: WorkerSettings) -> AsyncGen
     }
     try:
         with ParserPool(worker.threads) as parsers:
-            yield Resources(engine, providers, upstreams, parsers, worker.job_deadline_seconds)
+            yield Resources(
+                engine, providers, upstreams, parsers, worker.job_deadline_seconds, worker, service_environment(core)
+            )
     finally:
         for upstream in upstreams.values():
             await upstream.aclose()

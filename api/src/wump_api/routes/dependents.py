@@ -1,30 +1,35 @@
 """Dependents: the question that wump is for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlencode
-from uuid import UUID
 
-from asyncpg import Connection, DataError
+import msgspec
+from asyncpg import DataError
 from fastapi import APIRouter, Query, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import Field
+from pydantic import AwareDatetime, Field, field_validator
 from wump_core.records import Scope
-from wump_core.store import answers
+from wump_core.store import answers, catalogue, touches
 
+from wump_api.catalogue import DependentPackage, dependent_package_document
 from wump_api.documents import (
+    Dependent,
     dependent_documents,
     empty_hint,
     evidence_document,
     json_response,
+    package_url,
     page_document,
     repository_document,
 )
-from wump_api.inject import AboutPackage, Asked, PackageRoute
-from wump_api.models import DependentOrganization, DependentRepository, EvidenceStatement, ExclusionReason, Page
+from wump_api.inject import AboutPackage, Asked, get_named_organization
+from wump_api.models import DependentOrganization, DependentRepository, EvidenceStatement, ExclusionReason, Facets, Page
 from wump_api.pages import make_cursor, read_cursor
 from wump_api.problems import Problem, ProblemDetails
+from wump_api.reading import HOUR, PackageRoute, kept
 from wump_api.routes.packages import ABOUT_PACKAGE, READ_ERRORS, CursorParameters, PageParameters
 from wump_api.routes.streams import stream_dependents
 
@@ -50,10 +55,42 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 class DependentsParameters(CursorParameters):
     """Which organizations, in which order, as what."""
 
-    sort: Sort = Field("repositories", description="Descending; unknown values come last.")
+    repeated: ClassVar[tuple[str, ...]] = ("include",)
+
+    sort: Sort = Field("repositories", description="By what to sort.")
+    order: Literal["desc", "asc"] = Field("desc", description="Unknown values come last; with `asc`, first.")
+    state: Literal["current", "past"] = Field(
+        "current", description="`past`: those that depended on it once and do no more."
+    )
     scope: Scope | None = Field(None, description="Only organizations that use it so.")
+    kind: Literal["organization", "user", "unknown"] | None = Field(None, description="Only accounts of this kind.")
     min_repositories: int = Field(
         1, ge=1, le=2**31 - 1, description="Only organizations with at least so many dependent repositories."
+    )
+    min_stars: int | None = Field(
+        None, ge=0, le=2**53, description="Only organizations whose dependent repositories have so many stars in all."
+    )
+    active_since: AwareDatetime | None = Field(
+        None, description="Only organizations with activity in a dependent repository at this time or later."
+    )
+    first_seen_after: AwareDatetime | None = Field(
+        None, description="Only organizations that wump saw depend on it first after this time."
+    )
+    provider: str | None = Field(
+        None, min_length=1, max_length=100, pattern=r"^[a-z0-9-]+$", description="Only what this provider told of too."
+    )
+    q: str | None = Field(
+        None, min_length=1, max_length=100, pattern=r"^[^\x00]+$", description="Only logins that begin so."
+    )
+    include: list[ExclusionReason] | None = Field(
+        None,
+        description="Organizations of pairs that are left out are not kept; the problem names the list that has them.",
+    )
+    fields: str | None = Field(
+        None,
+        max_length=300,
+        examples=["id,login,repositories"],
+        description="Only these fields of each row, comma-separated.",
     )
     output: Literal["json", "ndjson", "csv"] = Field(
         "json", alias="format", description="A page as JSON, or all rows as a stream from one snapshot."
@@ -62,13 +99,44 @@ class DependentsParameters(CursorParameters):
         None, ge=1, le=2**31 - 1, description="Rows of a page, 100 at the most, else 50; of a stream, else all."
     )
 
+    @field_validator("fields")
+    @classmethod
+    def _known_fields(cls, value: str | None) -> str | None:
+        unknown = sorted(set(value.split(",")) - set(Dependent.__struct_fields__)) if value else []
+        if unknown:
+            raise ValueError(f"rows have no {', '.join(unknown)}; they have {', '.join(Dependent.__struct_fields__)}")
+        return value
+
     @property
-    def filters(self) -> dict[str, Any]:
+    def cacheable(self) -> bool:
+        """Streams are not kept."""
+        return self.output == "json"
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The fields of each row; none: all."""
+        return tuple(dict.fromkeys(self.fields.split(","))) if self.fields else ()
+
+    @property
+    def rows(self) -> answers.Wanted:
         """What decides which rows there are, and their order."""
-        return {"sort": self.sort, "scope": self.scope, "min_repositories": self.min_repositories}
+        given: dict[str, Any] = {
+            "scope": self.scope,
+            "min_repositories": self.min_repositories if self.min_repositories > 1 else None,
+            "kind": self.kind,
+            "state": "past" if self.state == "past" else None,
+            "min_stars": self.min_stars,
+            "active_since": self.active_since,
+            "first_seen_after": self.first_seen_after,
+            "provider": self.provider,
+            "q": self.q.lower() if self.q else None,
+        }
+        on = {name: value for name, value in given.items() if value is not None}
+        return answers.Wanted(self.sort, on, ascending=self.order == "asc")
 
 
 @router.get("", responses=_ANSWERS)
+@kept("dependents", seconds=HOUR)
 async def list_dependents(asked: AboutPackage, wanted: Annotated[DependentsParameters, Query()]) -> Response:
     """Which organizations depend on this package, with the evidence for each.
 
@@ -76,38 +144,55 @@ async def list_dependents(asked: AboutPackage, wanted: Annotated[DependentsParam
     where only one ecosystem has a package of that name. A filter goes with some of the sorts only, but with all in a
     stream. A stream that breaks off has no end: its connection is cut.
     """
+    _check_included(asked, wanted)
     if wanted.output != "json":
         if wanted.cursor is not None:
             raise _refused("cursor", "A stream is all rows at once and takes no cursor")
         read = partial(
             answers.stream_dependent_organizations,
             package_id=asked.package["key"],
+            wanted=wanted.rows,
             limit=wanted.limit,
-            **wanted.filters,
         )
-        return stream_dependents(asked.request.app.state.streams, asked.package, wanted.output, read)
+        return stream_dependents(asked.request.app.state.streams, asked.package, wanted.output, read, wanted.shown)
     limit = wanted.limit or 50
     if limit > MAX_PAGE_ROWS:
         raise _refused("limit", f"Input should be less than or equal to {MAX_PAGE_ROWS} for a page")
-    _check_pair(**wanted.filters)
-    return await _list_page(asked, wanted.filters, limit, wanted.cursor)
+    _check_pair(wanted.rows)
+    return await _list_page(asked, wanted, limit)
 
 
 def _refused(parameter: str, message: str) -> RequestValidationError:
     return RequestValidationError([{"loc": ("query", parameter), "msg": message, "type": "value_error"}])
 
 
-def _check_pair(sort: str, scope: str | None, min_repositories: int) -> None:
-    """Raises `Problem` where no index holds a page of these filters in this order."""
-    given = {"scope": scope, "min_repositories": min_repositories if min_repositories > 1 else None}
-    on = {name: value for name, value in given.items() if value is not None}
-    if sort in answers.PAGES[tuple(on)]:
+def _check_included(asked: Asked, wanted: DependentsParameters) -> None:
+    """Raises `Problem` where pairs that are left out are wanted: the answer is kept without them."""
+    if not wanted.include:
         return
-    pairs = [(other, on) for other in answers.PAGES[tuple(on)]]
-    fewer = [names for names, sorts in answers.PAGES.items() if sort in sorts and on.keys() >= set(names)]
-    pairs += [(sort, {name: on[name] for name in names}) for names in fewer]
-    alternatives = [urlencode({"sort": order, **filters}) for order, filters in pairs]
-    alternatives.append(urlencode({"sort": sort, **on, "format": "ndjson"}))
+    reasons = urlencode([("include", reason) for reason in wanted.include])
+    there = f"{package_url(asked.package)}/dependents/repositories?{reasons}"
+    raise Problem(
+        "unsupported-filter",
+        f"include: organizations are listed by the pairs that count; {there} lists the repositories of the others",
+        alternatives=[there],
+    )
+
+
+def _check_pair(wanted: answers.Wanted) -> None:
+    """Raises `Problem` where no index holds a page of these filters in this order."""
+    sort, on = wanted.sort, wanted.on
+    if sort in answers.PAGES.get(on, ()):
+        return
+    texts = {name: _as_parameter(value) for name, value in wanted.filters.items()}
+    pairs = [(other, on) for other in answers.PAGES.get(on, ())]
+    fewer = [names for names, sorts in answers.PAGES.items() if sort in sorts and set(on) >= set(names)]
+    pairs += [(sort, names) for names in fewer]
+    order = {"order": "asc"} if wanted.ascending else {}
+    alternatives = [
+        urlencode({"sort": other, **order, **{name: texts[name] for name in names}}) for other, names in pairs
+    ]
+    alternatives.append(urlencode({"sort": sort, **order, **texts, "format": "ndjson"}))
     raise Problem(
         "unsupported-filter",
         f"sort: no page has {sort} with {' and '.join(on)}: ask for one of {', '.join(alternatives)}",
@@ -115,28 +200,32 @@ def _check_pair(sort: str, scope: str | None, min_repositories: int) -> None:
     )
 
 
-async def _list_page(asked: Asked, filters: Mapping[str, Any], limit: int, cursor: str | None) -> Response:
-    package = asked.package
-    query = ("dependents", package["key"], *filters.values())
+def _as_parameter(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+async def _list_page(asked: Asked, wanted: DependentsParameters, limit: int) -> Response:
+    package, rows_wanted, cursor = asked.package, wanted.rows, wanted.cursor
+    query = ("dependents", package["key"], wanted.sort, wanted.order, *sorted(rows_wanted.filters.items()))
     after = None
     if cursor:
         rank, key = read_cursor(query, cursor, [str, int])
         after = (str(rank), int(key))
     try:
         rows = await answers.list_dependent_organizations(
-            asked.connection, package["key"], **filters, after=after, limit=limit + 1
+            asked.connection, package["key"], rows_wanted, after=after, limit=limit + 1
         )
     except DataError:
         # The rank is text that the database itself once wrote; it can't read back what was altered.
         raise Problem("invalid-cursor", "cursor: it was altered") from None
     page = rows[:limit]
     next_cursor = make_cursor(query, [page[-1]["rank"], page[-1]["organization_id"]]) if len(rows) > limit else None
-    data = dependent_documents(page, package)
-    unfiltered = filters["scope"] is None and filters["min_repositories"] == 1
+    data: Sequence[object] = dependent_documents(page, package)
+    if wanted.shown:
+        data = [{name: getattr(row, name) for name in wanted.shown} for row in data]
+    total = package["organizations"] if not rows_wanted.filters else None
     hint = empty_hint(package) if not data and not cursor else None
-    return json_response(
-        page_document(data, next_cursor, package, total=package["organizations"] if unfiltered else None, hint=hint)
-    )
+    return json_response(page_document(data, next_cursor, package, total=total, hint=hint))
 
 
 class RepositoriesParameters(PageParameters):
@@ -150,6 +239,7 @@ class RepositoriesParameters(PageParameters):
 
 
 @router.get("/repositories", responses={200: {"model": Page[DependentRepository]}, **READ_ERRORS})
+@kept("repositories", seconds=HOUR)
 async def list_dependent_repositories(
     asked: AboutPackage, wanted: Annotated[RepositoriesParameters, Query()]
 ) -> Response:
@@ -169,6 +259,45 @@ async def list_dependent_repositories(
     return json_response(page_document(data, next_cursor, package, total=total, hint=hint))
 
 
+@router.get("/packages", responses={200: {"model": Page[DependentPackage]}, **READ_ERRORS})
+@kept("packages", seconds=HOUR)
+async def list_dependent_packages(asked: AboutPackage, wanted: Annotated[PageParameters, Query()]) -> Response:
+    """Which packages say that they need this one, in a stable order.
+
+    A page may hold fewer rows than `limit` while more follow: files of repositories say it too, and are passed over.
+    """
+    package, cursor = asked.package, wanted.cursor
+    query = ("dependent packages", package["key"])
+    after = int(read_cursor(query, cursor, [int])[0]) if cursor else 0
+    rows, last = await catalogue.list_dependent_packages(
+        asked.connection, package["key"], after=after, limit=wanted.limit
+    )
+    next_cursor = make_cursor(query, [last]) if last is not None else None
+    data = [dependent_package_document(row) for row in rows]
+    hint = empty_hint(package) if not data and not cursor and next_cursor is None else None
+    return json_response(page_document(data, next_cursor, package, total=None, hint=hint))
+
+
+@router.get("/facets", responses={200: {"model": Facets}, **READ_ERRORS})
+@kept("facets", seconds=HOUR)
+async def get_facets(asked: AboutPackage) -> Response:
+    """How many of the organizations that depend on this package are of which kind, scope, host and provider.
+
+    Of the whole list, whatever a page filters. Counted behind the list, of large lists less often: `as_of` says when.
+    """
+    package = asked.package
+    found = await touches.get_facets(asked.connection, package["key"])
+    return json_response(
+        {
+            "package": package["purl"],
+            "url": f"{package_url(package)}/dependents/facets",
+            "organizations": found and found["organizations"],
+            "facets": found and msgspec.Raw(found["facets"]),
+            "as_of": found and found["as_of"],
+        }
+    )
+
+
 class EvidenceParameters(PageParameters):
     """Whose evidence."""
 
@@ -181,10 +310,11 @@ class EvidenceParameters(PageParameters):
 
 
 @router.get("/evidence", responses={200: {"model": Page[EvidenceStatement]}, **READ_ERRORS})
+@kept("evidence", seconds=HOUR)
 async def list_evidence(asked: AboutPackage, wanted: Annotated[EvidenceParameters, Query()]) -> Response:
     """Every statement by which one organization depends on this package."""
     package, cursor = asked.package, wanted.cursor
-    found = await _find_organization(asked.connection, wanted.organization)
+    found = await get_named_organization(asked.connection, wanted.organization, "organization")
     query = ("evidence", package["key"], found["id"])
     after = int(read_cursor(query, cursor, [int])[0]) if cursor else 0
     rows = await answers.list_evidence(
@@ -195,32 +325,3 @@ async def list_evidence(asked: AboutPackage, wanted: Annotated[EvidenceParameter
     data = [evidence_document(row, package["purl"]) for row in page]
     hint = None if data or cursor else f"No statement shows that {found['login']} depends on {package['purl']}."
     return json_response(page_document(data, next_cursor, package, total=None, hint=hint))
-
-
-async def _find_organization(connection: Connection, text: str) -> Any:
-    """The organization of an id, a login or host/login."""
-    try:
-        found = await answers.get_organization_by_id(connection, UUID(text))
-        candidates = [found] if found else []
-    except ValueError:
-        candidates = await _list_organizations_named(connection, text.lower())
-    if len(candidates) > 1:
-        choices = [f"{item['host']}/{item['login']}" for item in candidates]
-        raise Problem(
-            "ambiguous-organization",
-            f"organization: {text[:100]!r} is on several hosts: name one of {', '.join(choices)}",
-            organizations=choices,
-        )
-    if not candidates:
-        raise Problem("unknown-organization", f"organization: {text[:100]!r} is not known to wump")
-    return candidates[0]
-
-
-async def _list_organizations_named(connection: Connection, text: str) -> Sequence[Any]:
-    """Host and login are tried first: a nested group path has slashes too, and its first part may have dots."""
-    if "\0" in text:
-        return []
-    host, _, login = text.partition("/")
-    if login and (found := await answers.list_organizations_by_login(connection, login, host)):
-        return found
-    return await answers.list_organizations_by_login(connection, text, None)

@@ -1,6 +1,7 @@
 """Health: whether the API, and what it needs, works. Each check waits a second at most."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
@@ -10,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from valkey.asyncio import Valkey
 from valkey.exceptions import ValkeyError
 from wump_core.schedule import ALIVE_KEY
-from wump_core.store import executions
+from wump_core.store import operations
 
 from wump_api.documents import json_response
 from wump_api.models import Health, JobsHealth
@@ -19,6 +20,7 @@ router = APIRouter(tags=["health"])
 
 CHECK_SECONDS = 1.0
 MAX_WAIT_SECONDS = 120.0
+"""So long due work may wait while no run starts or ends, and so long a schedule may be late."""
 AWAY = {503: {"model": Health, "description": "It does not answer."}}
 
 
@@ -72,31 +74,42 @@ async def health_valkey(request: Request) -> Response:
         200: {"model": JobsHealth},
         503: {
             "model": JobsHealth | Health,
-            "description": "Work that is due is not done, or the database does not answer.",
+            "description": "Work that is due makes no progress, or the database does not answer.",
         },
     },
 )
 async def health_jobs(request: Request) -> Response:
-    """Background work goes on: nothing that is due waits while nobody is there to do it."""
+    """Background work makes progress: while anything is due, runs start and end. A long queue alone is no fault."""
     try:
         async with asyncio.timeout(CHECK_SECONDS), request.app.state.engine.connect() as connection:
-            backlog = dict(await executions.describe_backlog(connection))
+            backlog = dict(await operations.describe_backlog(connection))
     except (OSError, TimeoutError, SQLAlchemyError, asyncpg.PostgresError) as error:
         return _unavailable(f"the database does not answer: {type(error).__name__}")
     scheduler, worker = await _list_alive(request, "scheduler", "worker")
-    detail = None
-    if backlog["oldest_due_seconds"] > MAX_WAIT_SECONDS:
-        detail = f"work has been due for {backlog['oldest_due_seconds']:.0f} s"
-    elif backlog["waiting"] and (scheduler is False or worker is False):
-        missing = "scheduler" if scheduler is False else "worker"
-        detail = f"work is waiting and no {missing} is running: start `wump up`, or `wump {missing}`"
+    detail = _find_standstill(backlog, scheduler, worker)
+    late = backlog.pop("schedule_late_seconds")
     document = backlog | {
         "status": "unavailable" if detail else "ok",
         "detail": detail,
+        "progressing": detail is None if backlog["due"] or late else None,
         "scheduler_alive": scheduler,
         "worker_alive": worker,
     }
     return json_response(document, 503 if detail else 200)
+
+
+def _find_standstill(backlog: Mapping[str, Any], scheduler: bool | None, worker: bool | None) -> str | None:
+    """Why what is due is not done; null: it is, or nothing is due."""
+    missing = "scheduler" if scheduler is False else "worker" if worker is False else None
+    oldest, idle, late = (backlog[key] for key in ("oldest_due_seconds", "idle_seconds", "schedule_late_seconds"))
+    if backlog["due"] and missing:
+        return f"work is waiting and no {missing} is running: start `wump up`, or `wump {missing}`"
+    if oldest > MAX_WAIT_SECONDS and (idle is None or idle > MAX_WAIT_SECONDS):
+        since = "for a day" if idle is None else f"for {idle:.0f} s"
+        return f"work has been due for {oldest:.0f} s, and no run has started or ended {since}"
+    if late is not None and late > MAX_WAIT_SECONDS:
+        return f"a schedule is {late:.0f} s late: is a scheduler running, and what does its log say?"
+    return None
 
 
 async def _list_alive(request: Request, *services: str) -> list[bool | None]:

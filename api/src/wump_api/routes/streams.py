@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any, Literal
 
 import asyncpg
@@ -18,14 +19,13 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from wump_api.documents import DEPENDENT_COLUMNS, Dependent, Document, csv_lines, dependent_documents, package_url
+from wump_api.manners import WITHOUT_BODY
 from wump_api.problems import Problem, StreamCut
 
 FETCH_TIMEOUT_MS = 30_000
 """Longest wait of a stream for its next chunk from the database."""
 READER_SECONDS = 60.0
 """Longest wait for a reader to take a chunk."""
-WITHOUT_BODY = "wump.without_body"
-"""Key of an ASGI scope whose answer's body is thrown away, so that it needn't be made."""
 
 StreamFormat = Literal["ndjson", "csv"]
 Rows = Sequence[Mapping[str, Any]]
@@ -101,9 +101,10 @@ def stream_dependents(
     package: Mapping[str, Any],
     output: StreamFormat,
     read: Callable[[Connection], AsyncGenerator[Rows]],
+    fields: Sequence[str] = (),
 ) -> RowStream:
-    """The answer that streams what `read` finds about a package."""
-    encode = _encode_csv if output == "csv" else _encode_ndjson
+    """The answer that streams what `read` finds about a package; of each row these fields, or all."""
+    encode = partial(_encode_csv if output == "csv" else _encode_ndjson, fields=fields)
 
     async def make_chunks() -> AsyncGenerator[bytes]:
         first = True
@@ -127,11 +128,13 @@ def stream_dependents(
     return RowStream(make_chunks(), MEDIA_TYPES[output], headers)
 
 
-def _encode_ndjson(documents: Sequence[Dependent], *, heading: bool) -> bytes:
-    return msgspec.json.Encoder().encode_lines(documents)
+def _encode_ndjson(documents: Sequence[Dependent], *, heading: bool, fields: Sequence[str]) -> bytes:
+    rows = [{name: getattr(row, name) for name in fields} for row in documents] if fields else documents
+    return msgspec.json.Encoder().encode_lines(rows)
 
 
-def _encode_csv(documents: Sequence[Dependent], *, heading: bool) -> bytes:
+def _encode_csv(documents: Sequence[Dependent], *, heading: bool, fields: Sequence[str]) -> bytes:
     # By way of JSON, so that a cell is written as every other answer writes it.
     shown: list[Document] = msgspec.json.decode(msgspec.json.encode(documents))
-    return csv_lines(DEPENDENT_COLUMNS, shown, heading=heading).encode()
+    columns = [name for name in DEPENDENT_COLUMNS if not fields or name.partition(".")[0] in fields]
+    return csv_lines(columns, shown, heading=heading).encode()

@@ -1,11 +1,12 @@
 """What the API reads: fixed statements, each bounded by the size of a page and not by a package's popularity.
 
-All run on a connection of asyncpg's own, without a layer above. The text of a page depends only on the sort and
-the scope, never on a value; which of them go together stands in `PAGES`. A stream is the same statement without an
-end, read in chunks from one snapshot, with any filter and sort.
+All run on a connection of asyncpg's own, without a layer above. The text of a page depends only on the sort, on which
+filters are on and on the scope, never on a value; which of them go together stands in `PAGES`. A stream is the same
+statement without an end, read in chunks from one snapshot, with any filter and sort.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,7 @@ from uuid import UUID
 from asyncpg import Connection
 
 from wump_core.store.dependents import ACTIVITY_RANK, SCOPE_COLUMNS, SHOWN_COLUMNS, STARS_RANK, TOTALS
+from wump_core.store.takedowns import is_suppressed
 
 Row = Mapping[str, Any]
 
@@ -21,65 +23,114 @@ SORTS: Mapping[str, tuple[str, str]] = {
     "stars": (STARS_RANK, "bigint"),
     "last_activity": (ACTIVITY_RANK, "timestamptz"),
 }
-"""Sort → (the ranked expression, its type). All are descending, with the unknown last."""
+"""Sort → (the ranked expression, its type). Unknown values rank below all others."""
+FILTERS: Mapping[str, str] = {
+    "scope": "",
+    "min_repositories": "repositories >= {}::integer",
+    "kind": "kind = {}::text",
+    "state": "repositories = 0 AND NOT EXISTS (SELECT FROM dependencies d WHERE d.package_id = a.package_id"
+    f" AND d.organization_id = a.organization_id AND d.scopes <> 0) AND NOT {is_suppressed('a')}",
+    "min_stars": f"{STARS_RANK} >= {{}}::bigint",
+    "active_since": f"{ACTIVITY_RANK} >= {{}}::timestamptz",
+    "first_seen_after": "first_seen_at > {}::timestamptz",
+    "provider": "{}::text = ANY (providers)",
+    "q": "starts_with(login, {}::text)",
+}
+"""Filter → its condition, in the order of their parameters. That of a scope names its column; `state` takes no value:
+it is on for what depended once and does no more, not even by pairs that don't count."""
 PAGES: Mapping[tuple[str, ...], tuple[str, ...]] = {
     (): ("repositories", "stars", "last_activity"),
     ("scope",): ("repositories",),
     ("min_repositories",): ("repositories",),
     ("scope", "min_repositories"): ("repositories",),
+    ("kind",): ("repositories",),
+    ("min_repositories", "kind"): ("repositories",),
+    ("min_stars",): ("stars",),
+    ("active_since",): ("last_activity",),
 }
 """Filters that are on → the sorts in which a page is one range of one index, whatever the package. No index holds
 the others: a page of them may read all rows of its package, so only streams have them."""
 CHUNK_ROWS = 250
 """Rows of a stream that are in memory at once."""
+_NO_VALUE = ("scope", "state")
 
 
 @cache
-def page_statement(sort: str, scope: str | None, *, after: bool) -> str:
-    """The text of one page. Parameters: package, minimum repositories, limit, then rank and key to go on from."""
+def page_statement(sort: str, filters: tuple[str, ...] = (), *, scope: str = "", ascending: bool, after: bool) -> str:
+    """The text of one page. Parameters: package, limit, the filters' values in order, then rank and key to go on from.
+
+    Args:
+        filters: Names of `FILTERS` that are on, in its order.
+        scope: Which one, where `scope` is among them.
+    """
     rank, rank_type = SORTS[sort]
-    if scope is not None and sort == "repositories":
-        # For the narrow index of the scope. Were the minimum plainly compared, the planner could see that the rows
-        # are in the index of the whole list too, and walk that one for a scope that few use.
-        conditions = ["package_id = $1", f"{SCOPE_COLUMNS[scope]} > 0", "repositories >= (SELECT $2::integer)"]
-    else:
-        # The index of the default sort has the first condition, those of the others the second. Were it one, the
-        # planner, who doesn't know the package, would sort all rows of a popular one from the index that holds them.
-        listed = "repositories > 0" if sort == "repositories" else "repositories <> 0"
-        conditions = ["package_id = $1", listed, "repositories >= $2"]
-        if scope is not None:
-            conditions.append(f"{SCOPE_COLUMNS[scope]} > 0")
+    places = {name: f"${place}" for place, name in enumerate((f for f in filters if f not in _NO_VALUE), start=3)}
+    conditions = ["package_id = $1", *_listed(sort, filters, scope)]
+    for name in filters:
+        if name == "min_repositories" and sort == "repositories" and len(filters) > 1:
+            # For the narrow index of the scope or kind. Were the minimum plainly compared, the planner could see that
+            # the rows are in the index of the whole list too, and walk that one for a scope that few use.
+            conditions.append(f"repositories >= (SELECT {places[name]}::integer)")
+        elif name in places:
+            conditions.append(FILTERS[name].format(places[name]))
     if after:
-        conditions.append(f"({rank}, organization_id) < ($4::text::{rank_type}, $5::bigint)")
+        rank_place = 3 + len(places)
+        comparison = ">" if ascending else "<"
+        conditions.append(
+            f"({rank}, organization_id) {comparison} (${rank_place}::text::{rank_type}, ${rank_place + 1}::bigint)"
+        )
+    order = "ASC" if ascending else "DESC"
     return (
-        f"SELECT organization_id, ({rank})::text AS rank, {', '.join(SHOWN_COLUMNS)} FROM package_organizations"
-        f" WHERE {' AND '.join(conditions)} ORDER BY {rank} DESC, organization_id DESC LIMIT $3"
+        f"SELECT organization_id, ({rank})::text AS rank, {', '.join(SHOWN_COLUMNS)} FROM package_organizations a"
+        f" WHERE {' AND '.join(conditions)} ORDER BY {rank} {order}, organization_id {order} LIMIT $2"
     )
 
 
+def _listed(sort: str, filters: tuple[str, ...], scope: str) -> list[str]:
+    """Which rows are in the list at all, said so that the planner takes the one index that is made for it."""
+    if "state" in filters:
+        return [FILTERS["state"]]
+    # The index of the default sort has the first condition, all others have the second. Were it one, the planner, who
+    # doesn't know the package, would sort all rows of a popular one from the index that holds them.
+    plain = sort == "repositories" and "kind" not in filters
+    listed = [] if plain and "scope" in filters else ["repositories > 0" if plain else "repositories <> 0"]
+    return [*listed, f"{SCOPE_COLUMNS[scope]} > 0"] if "scope" in filters else listed
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which organizations, in which order. `filters` has the value of each filter that is on."""
+
+    sort: str = "repositories"
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    ascending: bool = False
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        """Names of the filters that are on, in the order of `FILTERS`."""
+        return tuple(name for name in FILTERS if name in self.filters)
+
+    def statement(self, *, after: bool) -> str:
+        """The text of its page."""
+        scope = self.filters.get("scope", "")
+        return page_statement(self.sort, self.on, scope=scope, ascending=self.ascending, after=after)
+
+    @property
+    def values(self) -> list[Any]:
+        """The parameters behind package and limit."""
+        return [self.filters[name] for name in self.on if name not in _NO_VALUE]
+
+
 async def list_dependent_organizations(
-    connection: Connection,
-    package_id: int,
-    *,
-    sort: str,
-    scope: str | None,
-    min_repositories: int,
-    after: tuple[str, int] | None,
-    limit: int,
+    connection: Connection, package_id: int, wanted: Wanted, *, after: tuple[str, int] | None, limit: int
 ) -> Sequence[Row]:
     """One page of the answer, from the rank and key after which it goes on."""
-    statement = page_statement(sort, scope, after=after is not None)
-    return await connection.fetch(statement, package_id, min_repositories, limit, *(after or ()))
+    statement = wanted.statement(after=after is not None)
+    return await connection.fetch(statement, package_id, limit, *wanted.values, *(after or ()))
 
 
 async def stream_dependent_organizations(
-    connection: Connection,
-    package_id: int,
-    *,
-    sort: str,
-    scope: str | None,
-    min_repositories: int,
-    limit: int | None,
+    connection: Connection, package_id: int, wanted: Wanted, *, limit: int | None
 ) -> AsyncGenerator[Sequence[Row]]:
     """The whole answer in its order, chunk by chunk, as it stood when the first chunk was read.
 
@@ -89,11 +140,11 @@ async def stream_dependent_organizations(
         connection: One that nothing was asked on yet; it is in a transaction of the stream's own meanwhile.
         limit: Rows at the most; null: all.
     """
-    statement = page_statement(sort, scope, after=False)
+    statement = wanted.statement(after=False)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         # Without a limit, Postgres would rather sort everything before the first row than walk the index.
         await connection.execute("SET LOCAL cursor_tuple_fraction = 0.01")
-        await connection.fetch(f"DECLARE answer NO SCROLL CURSOR FOR {statement}", package_id, min_repositories, limit)
+        await connection.fetch(f"DECLARE answer NO SCROLL CURSOR FOR {statement}", package_id, limit, *wanted.values)
         while rows := await connection.fetch(f"FETCH {CHUNK_ROWS} FROM answer"):
             yield rows
 
@@ -138,9 +189,12 @@ async def list_package_dependencies(
 
 
 async def get_organization_by_id(connection: Connection, public_id: UUID) -> Row | None:
-    """The organization of that public id."""
+    """The organization of that public id, or the one that it was merged into."""
     row: Row | None = await connection.fetchrow(
-        "SELECT id, public_id, host, login, kind FROM organizations WHERE public_id = $1", public_id
+        "SELECT o.id, o.public_id, o.host, o.login, o.kind FROM organizations given"
+        " JOIN organizations o ON o.id = coalesce(given.merged_into, given.id)"
+        f" WHERE given.public_id = $1 AND NOT {is_suppressed('o')}",
+        public_id,
     )
     return row
 
@@ -150,7 +204,8 @@ async def list_organizations_by_login(connection: Connection, login: str, host: 
     return await connection.fetch(
         "SELECT DISTINCT o.id, o.public_id, o.host, o.login, o.kind FROM accounts a"
         " JOIN organizations o ON o.id = a.organization_id"
-        " WHERE a.login = $1 AND ($2::text IS NULL OR a.host = $2) ORDER BY o.host LIMIT 10",
+        f" WHERE a.login = $1 AND ($2::text IS NULL OR a.host = $2) AND NOT {is_suppressed('o')}"
+        " ORDER BY o.host LIMIT 10",
         login,
         host,
     )
@@ -188,8 +243,9 @@ PACKAGE_STATEMENT = f"""
                    'capabilities', v.capabilities) ORDER BY v.name), '[]')
               FROM providers v WHERE v.state = 'active' AND p.ecosystem = ANY (v.ecosystems)) AS providers
       FROM packages p
-      LEFT JOIN repositories r ON r.id = p.repository_id
-      LEFT JOIN organizations o ON o.id = p.organization_id
+      LEFT JOIN repositories r ON r.id = p.repository_id AND NOT EXISTS (
+        SELECT FROM accounts a WHERE a.id = r.account_id AND {is_suppressed("a")})
+      LEFT JOIN organizations o ON o.id = p.organization_id AND NOT {is_suppressed("o")}
       LEFT JOIN package_totals t ON t.package_id = p.id
       CROSS JOIN LATERAL (
         SELECT {", ".join(f"coalesce(sum(d.{name}), 0)::int AS {name}" for name in TOTALS)},

@@ -105,6 +105,13 @@ async def _rebuild_answers(connection: AsyncConnection, *, is_first: bool) -> No
             f" SELECT package_id, {', '.join(TOTALS)}, now() FROM ({_DERIVED_TOTALS}) totals"
         )
     )
+    # What is counted and cached of them is brought up to date behind this.
+    await connection.execute(
+        text(
+            "INSERT INTO package_touches (package_id) SELECT package_id FROM package_totals"
+            " ON CONFLICT (package_id) DO UPDATE SET pending = true"
+        )
+    )
 
 
 async def _refill(
@@ -168,6 +175,7 @@ _STORED_TOTALS = (
     + f" FROM (SELECT package_id, {', '.join(TOTALS)} FROM package_totals UNION ALL"
     f" SELECT package_id, {', '.join(TOTALS)} FROM package_deltas) parts GROUP BY package_id"
 )
+_DERIVED_COLUMNS = tuple(name for name in dependents.VALUE_COLUMNS if name != "kind")
 _CHECKS: tuple[tuple[str, str, str], ...] = (
     (
         "dependencies",
@@ -183,8 +191,11 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
         "SELECT c.package_id, c.organization_id, CASE WHEN a.package_id IS NULL THEN 'missing'"
         " ELSE 'differs from its dependencies' END"
         f" FROM ({all_derived_answers()}) c"
+        " JOIN organizations o ON o.id = c.organization_id"
         " LEFT JOIN package_organizations a USING (package_id, organization_id)"
-        f" WHERE a.package_id IS NULL OR {_differs('a', 'c', dependents.VALUE_COLUMNS)}",
+        f" WHERE a.package_id IS NULL OR {_differs('a', 'c', _DERIVED_COLUMNS)}"
+        # Until it was written to all its rows, an organization's new kind stands in some of them.
+        " OR (o.restamp_at IS NULL AND a.kind <> c.kind)",
     ),
     (
         "package_totals",
@@ -207,5 +218,18 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
         "SELECT p.id, 'its organization does not own its repository' FROM packages p"
         " LEFT JOIN repositories r ON r.id = p.repository_id LEFT JOIN accounts a ON a.id = r.account_id"
         " WHERE p.organization_id IS DISTINCT FROM a.organization_id",
+    ),
+    (
+        "repositories",
+        "id",
+        "SELECT r.id, 'it was renamed, and its packages or files are still its own' FROM repositories r"
+        " WHERE r.renamed_to IS NOT NULL AND (EXISTS (SELECT FROM packages p WHERE p.repository_id = r.id)"
+        " OR EXISTS (SELECT FROM sources so WHERE so.repository_id = r.id AND so.gone_at IS NULL))",
+    ),
+    (
+        "organizations",
+        "id",
+        "SELECT o.id, 'it was merged into another, and still has accounts' FROM organizations o"
+        " WHERE o.merged_into IS NOT NULL AND EXISTS (SELECT FROM accounts a WHERE a.organization_id = o.id)",
     ),
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import BigInteger, Column, DateTime, Identity, MetaData, Uuid, text
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, MetaData, Uuid, func, literal_column, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -42,6 +42,12 @@ def time_column(
         server_default=text("now()") if default_now else None,
         comment=comment,
     )
+
+
+def prefix_index(table: str, column: str) -> Index:
+    """An index by which a search finds names that begin so, in whatever case."""
+    folded = func.lower(literal_column(column)).label(column)
+    return Index(f"ix_{table}_{column}_prefix", folded, postgresql_ops={column: "text_pattern_ops"})
 
 
 def make_engine(

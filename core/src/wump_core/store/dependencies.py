@@ -28,12 +28,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wump_core.store.base import metadata, time_column
 
-EXCLUSIONS = (*("own_organization", "refuted", "fork", "archived", "template", "vendored", "example", "no_owner"),)
+EXCLUSIONS = (
+    *("suppressed", "own_organization", "refuted", "fork", "archived", "template", "vendored", "example", "no_owner"),
+)
 """Why a pair is not counted, in order of precedence.
 
-`refuted`: only packages say so that are not this repository's, as its own files show. `vendored` and `example`: only
-files say so that are copies of others' code, by where they lie or since many have them, or examples. The other reasons
-are the repository's own.
+`suppressed`: the owner asked to be named nowhere, and is listed by no choice. `refuted`: only packages say so that are
+not this repository's, as its own files show. `vendored` and `example`: only files say so that are copies of others'
+code, by where they lie or since many have them, or examples. The other reasons are the repository's own.
 """
 
 dependencies = Table(
@@ -129,6 +131,7 @@ def _with_exclusion(pairs: str, said: str) -> str:
     SELECT pair.package_id, pair.repository_id, a.organization_id,
            {", ".join(f"said.{column}" for column in _SAID_COLUMNS)},
            CASE WHEN said.statement_id IS NULL THEN NULL
+                WHEN td.id IS NOT NULL THEN 'suppressed'
                 WHEN a.organization_id = p.organization_id THEN 'own_organization'
                 WHEN said.refuted THEN 'refuted'
                 WHEN r.fork THEN 'fork'
@@ -140,6 +143,7 @@ def _with_exclusion(pairs: str, said: str) -> str:
       JOIN packages p ON p.id = pair.package_id
       JOIN repositories r ON r.id = pair.repository_id
       LEFT JOIN accounts a ON a.id = r.account_id
+      LEFT JOIN takedowns td ON td.host = a.host AND td.login = a.login
       {said}"""
 
 

@@ -76,6 +76,8 @@ package_organizations = Table(
     Column("providers", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("evidence", Text, comment="The strongest statement of the strongest repository, as JSON."),
     PrimaryKeyConstraint("package_id", "organization_id"),
+    # What an organization uses most, and the rows to write again when what they show of it changes.
+    Index("ix_package_organizations_organization_id", "organization_id", "repositories", "package_id"),
     # The page that is asked for most is in its index; the others look up their rows, a page's worth of them.
     _page_index(
         "repositories",
@@ -86,6 +88,12 @@ package_organizations = Table(
     _page_index("stars", STARS_RANK),
     _page_index("last_activity", ACTIVITY_RANK),
     *(_scope_index(scope, column) for scope, column in SCOPE_COLUMNS.items()),
+    # Of another condition than the default sort's, so that the planner can't take that one and pass over other kinds.
+    Index(
+        "ix_package_organizations_by_kind",
+        *("package_id", "kind", "repositories", "organization_id"),
+        postgresql_where=text("repositories <> 0"),
+    ),
 )
 
 TOTALS = ("organizations", "repositories", *EXCLUSIONS)
@@ -100,6 +108,7 @@ package_totals = Table(
     Column("package_id", BigInteger, primary_key=True, autoincrement=False),
     *(Column(name, Integer, nullable=False, server_default=text("0")) for name in TOTALS),
     time_column("as_of", nullable=False),
+    Index("ix_package_totals_organizations", "organizations"),
 )
 
 package_deltas = Table(
@@ -219,12 +228,23 @@ def _keys(answers: Collection[Answer]) -> dict[str, list[int]]:
     return {"package_ids": [answer[0] for answer in ordered], "organization_ids": [answer[1] for answer in ordered]}
 
 
-async def add_deltas(connection: AsyncConnection, deltas: Iterable[tuple[int, Counts]]) -> None:
-    """Note changes of packages' totals, to be folded later; those that add up to nothing are left out."""
+async def add_deltas(
+    connection: AsyncConnection, deltas: Iterable[tuple[int, Counts]], *, touched: Collection[int] = ()
+) -> None:
+    """Note changes of packages' totals, to be folded later; those that add up to nothing are left out.
+
+    Args:
+        touched: Packages that are noted all the same, since what is shown of their answer changed.
+    """
     merged: dict[int, Counter[str]] = {}
     for package_id, counts in deltas:
         merged.setdefault(package_id, Counter()).update(counts)
-    changed = [(package_id, counts) for package_id, counts in sorted(merged.items()) if any(counts.values())]
+    kept = set(touched)
+    changed = [
+        (package_id, counts)
+        for package_id, counts in sorted(merged.items())
+        if any(counts.values()) or package_id in kept
+    ]
     if changed:
         columns = {name: [counts[name] for _, counts in changed] for name in TOTALS}
         await connection.execute(_ADD_DELTAS, columns | {"package_ids": [package_id for package_id, _ in changed]})
@@ -277,5 +297,7 @@ _FOLD = text(
     f" SELECT package_id, {', '.join(TOTALS)}, as_of FROM sums ORDER BY package_id"
     " ON CONFLICT (package_id) DO UPDATE SET "
     + ", ".join(f"{name} = t.{name} + excluded.{name}" for name in TOTALS)
-    + ", as_of = greatest(t.as_of, excluded.as_of) RETURNING 1) SELECT id FROM gone"
+    + ", as_of = greatest(t.as_of, excluded.as_of) RETURNING 1),"
+    " touched AS (INSERT INTO package_touches (package_id) SELECT package_id FROM sums ORDER BY package_id"
+    " ON CONFLICT (package_id) DO UPDATE SET pending = true) SELECT id FROM gone"
 )

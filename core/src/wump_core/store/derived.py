@@ -1,7 +1,7 @@
 """Bringing everything derived up to date, and the locks that this needs. Whoever changes what is said uses both.
 
-One lock order holds throughout: what says it (packages by advisory lock, repositories), then packages, then
-dependencies, then answers, each in key order.
+One lock order holds throughout: organizations (one advisory lock), what says it (packages by advisory lock,
+repositories), accounts, packages, dependencies, answers, each in key order.
 """
 
 from collections.abc import Collection, Iterable
@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wump_core.errors import ServerUnavailable
 from wump_core.store.dependencies import Pair, refresh_dependencies
 from wump_core.store.dependents import Answer, Counts, add_deltas, refresh_answers
 
@@ -20,11 +21,22 @@ async def lock_packages(connection: AsyncConnection, *, writing: Collection[int]
     await connection.execute(_LOCK_PACKAGES, {"ids": ordered, "writing": [key in written for key in ordered]})
 
 
+async def lock_saying(connection: AsyncConnection, package_ids: Collection[int]) -> None:
+    """Let nobody else change what these packages say, or which repository is theirs, until the end."""
+    await connection.execute(_LOCK_SAYING, {"ids": sorted(package_ids)})
+
+
 async def lock_repositories(connection: AsyncConnection, ids: Collection[int]) -> dict[int, int | None]:
-    """Keep repositories and what their files say as they are until the end; returns whose each is by then."""
+    """Keep repositories and what their files say as they are until the end; returns whose each is by then.
+
+    Raises:
+        ServerUnavailable: One of them was renamed meanwhile: look its name up again.
+    """
     await connection.execute(_LOCK_REPOSITORIES, {"ids": sorted(ids)})
     # A statement of its own: an owner that came while the lock was waited for is seen by it.
-    rows = await connection.execute(_LIST_OWNERS, {"ids": sorted(ids)})
+    rows = (await connection.execute(_LIST_OWNERS, {"ids": sorted(ids)})).all()
+    if any(row.renamed_to is not None for row in rows):
+        raise ServerUnavailable("a repository was renamed meanwhile: it is tried again under its new name")
     return {row.id: row.organization_id for row in rows}
 
 
@@ -49,7 +61,7 @@ async def refresh_derived(
         *((change.package_id, change.counts) for change in changes),
         *((package_id, {"organizations": change}) for package_id, change in listed.items()),
     ]
-    await add_deltas(connection, deltas)
+    await add_deltas(connection, deltas, touched=listed)
 
 
 # Row by row: what joins laterally is looked up, and so locked, in the order of what it joins.
@@ -61,8 +73,12 @@ _LOCK_PACKAGES = text(
     " LEFT JOIN LATERAL (SELECT p.id FROM packages p WHERE p.id = given.id AND NOT given.writing"
     "   FOR SHARE) read ON true"
 )
+_LOCK_SAYING = text(
+    "SELECT pg_advisory_xact_lock(-id) FROM (SELECT id FROM unnest(CAST(:ids AS bigint[])) AS given(id)"
+    " ORDER BY id) ordered"
+)
 _LOCK_REPOSITORIES = text("SELECT id FROM repositories WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR SHARE")
 _LIST_OWNERS = text(
-    "SELECT r.id, a.organization_id FROM repositories r LEFT JOIN accounts a ON a.id = r.account_id"
+    "SELECT r.id, r.renamed_to, a.organization_id FROM repositories r LEFT JOIN accounts a ON a.id = r.account_id"
     " WHERE r.id = ANY(CAST(:ids AS bigint[]))"
 )

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -16,7 +17,7 @@ from wump_core.records import PackageRecord
 from wump_core.store.base import fill_temporary_table
 from wump_core.store.dependencies import Pair, list_pairs_of_organizations
 from wump_core.store.dependents import Counts
-from wump_core.store.derived import lock_packages, lock_repositories, refresh_derived
+from wump_core.store.derived import lock_packages, lock_repositories, lock_saying, refresh_derived
 from wump_core.store.packages import add_packages
 from wump_core.store.repositories import RepositoryName, add_repositories
 from wump_core.store.sources import SourceChange, list_stated_packages, move_sources, save_package_sources
@@ -45,16 +46,22 @@ async def add_names(connection: AsyncConnection, records: Iterable[PackageRecord
 
 
 async def save_unchanged_packages(
-    connection: AsyncConnection, provider: str, records: Iterable[PackageRecord]
+    connection: AsyncConnection, provider: str, records: Iterable[PackageRecord], *, told_at: datetime | None = None
 ) -> frozenset[str]:
     """Date the packages whose newest facts are these very records, told by that provider; returns their purls.
 
-    Nothing else needs to be done for them. The others are left alone: they are for `save_packages`.
+    Nothing else needs to be done for them. The others are left alone: they are for `save_packages`. `told_at` is when
+    the provider said so; null: now.
     """
     fingerprints = {record.purl: make_fingerprint(provider, record) for record in records}
     rows = await connection.execute(
         _SAVE_UNCHANGED,
-        {"provider": provider, "purls": list(fingerprints), "fingerprints": list(fingerprints.values())},
+        {
+            "provider": provider,
+            "purls": list(fingerprints),
+            "fingerprints": list(fingerprints.values()),
+            "told_at": told_at,
+        },
     )
     return frozenset(rows.scalars())
 
@@ -67,7 +74,12 @@ def make_fingerprint(provider: str, record: PackageRecord) -> UUID:
 
 
 async def save_packages(
-    connection: AsyncConnection, provider: str, records: Sequence[PackageRecord], names: Names
+    connection: AsyncConnection,
+    provider: str,
+    records: Sequence[PackageRecord],
+    names: Names,
+    *,
+    told_at: datetime | None = None,
 ) -> None:
     """Save packages' facts, their statements, and all that is derived from them, in the caller's transaction.
 
@@ -80,18 +92,22 @@ async def save_packages(
         provider: Name of the provider that told the records.
         records: One per package; unknown dependencies leave the statements as they are.
         names: Keys of all that the records name.
+        told_at: When the provider said so; null: now.
+
+    Raises:
+        ServerUnavailable: A repository was renamed since they were looked up: look them up again.
     """
     saved = {names.package_ids[record.purl]: record for record in records}
     ids = sorted(saved)
     # First alone: whoever holds these changes what the packages say, so that can be read to know what to lock.
-    await connection.execute(_LOCK_SAYING, {"ids": ids})
+    await lock_saying(connection, ids)
     homes = {names.repositories[claim.host, claim.path] for record in records if (claim := record.repository)}
     homes.update((await connection.execute(_LIST_HOMES, {"ids": ids})).scalars())
     organizations = await lock_repositories(connection, homes)
     stated_before = await list_stated_packages(connection, ids)
     named = {names.package_ids[item.purl] for record in records for item in record.dependencies or () if item.purl}
     await lock_packages(connection, writing=ids, reading=named.union(*stated_before.values()))
-    owners = await _replace_facts(connection, provider, saved, names.repositories, organizations)
+    owners = await _replace_facts(connection, provider, saved, names.repositories, organizations, told_at)
     telling = {key: record for key, record in saved.items() if record.dependencies is not None}
     changes = await save_package_sources(connection, provider, telling, names.package_ids)
     moved = [key for key in ids if owners[key].moved]
@@ -118,6 +134,33 @@ async def save_packages(
     await refresh_derived(connection, pairs, answers, unowned)
 
 
+async def load_packages(
+    connection: AsyncConnection,
+    provider: str,
+    records: Sequence[PackageRecord],
+    names: Names,
+    *,
+    told_at: datetime | None = None,
+) -> None:
+    """Save packages' facts and their statements as `save_packages` does, and derive nothing from them.
+
+    For whoever derives all of it afterwards (`audit.rebuild`), which takes a fraction of the time. Until then `wump db
+    verify` finds what is missing.
+    """
+    saved = {names.package_ids[record.purl]: record for record in records}
+    await lock_saying(connection, saved)
+    homes = {names.repositories[claim.host, claim.path] for record in records if (claim := record.repository)}
+    organizations = await lock_repositories(connection, homes)
+    await lock_packages(connection, writing=saved, reading=())
+    told_before = frozenset((await connection.execute(_LIST_TOLD, {"ids": sorted(saved)})).scalars())
+    owners = await _replace_facts(connection, provider, saved, names.repositories, organizations, told_at)
+    telling = {key: record for key, record in saved.items() if record.dependencies is not None}
+    await save_package_sources(connection, provider, telling, names.package_ids)
+    # Sources that are new were saved with the repository as it is now.
+    if moved := sorted(key for key, owner in owners.items() if owner.moved and key in told_before):
+        await move_sources(connection, moved)
+
+
 @dataclass(frozen=True, slots=True)
 class _Owner:
     """Where a package's repository was and is, and whose it was and is."""
@@ -135,6 +178,7 @@ async def _replace_facts(
     records: Mapping[int, PackageRecord],
     repositories: Mapping[RepositoryName, int],
     organizations: Mapping[int, int | None],
+    told_at: datetime | None,
 ) -> dict[int, _Owner]:
     rows = []
     for key, record in sorted(records.items()):
@@ -143,7 +187,7 @@ async def _replace_facts(
         organization = None if repository is None else organizations[repository]
         rows.append(_facts_row(key, provider, record, repository, organization))
     await fill_temporary_table(connection, "incoming_packages", _INCOMING, _COLUMNS, rows)
-    found = await connection.execute(_REPLACE_FACTS)
+    found = await connection.execute(_REPLACE_FACTS, {"told_at": told_at})
     return {
         row.id: _Owner(
             old_repository=row.old_repository,
@@ -200,16 +244,15 @@ _INCOMING = (
     " deprecated boolean, repository_id bigint, repository_directory text, repository_verified boolean,"
     " organization_id bigint, fingerprint uuid, dependencies_unknown text"
 )
-_LOCK_SAYING = text(
-    "SELECT pg_advisory_xact_lock(-id) FROM (SELECT id FROM unnest(CAST(:ids AS bigint[])) AS given(id)"
-    " ORDER BY id) ordered"
-)
+_LIST_TOLD = text("SELECT package_id FROM sources WHERE package_id = ANY(CAST(:ids AS bigint[]))")
 _LIST_HOMES = text(
     "SELECT repository_id FROM packages WHERE id = ANY(CAST(:ids AS bigint[])) AND repository_id IS NOT NULL"
 )
+_TOLD_AT = "coalesce(CAST(:told_at AS timestamptz), now())"
 _REPLACE_FACTS = text(
     f"UPDATE packages p SET {', '.join(f'{name} = i.{name}' for name in _COLUMNS if name not in ('id', 'funding'))},"
-    " funding = CAST(i.funding AS jsonb), missing = NULL, fetched_at = now()"
+    f" funding = CAST(i.funding AS jsonb), missing = NULL, missing_since = NULL, fetched_at = {_TOLD_AT},"
+    " changed_at = CASE WHEN p.fingerprint IS DISTINCT FROM i.fingerprint THEN now() ELSE p.changed_at END"
     " FROM incoming_packages i WHERE p.id = i.id"
     " RETURNING p.id, p.repository_id, p.organization_id, p.repository_verified,"
     " old.repository_id AS old_repository, old.organization_id AS old_organization,"
@@ -220,7 +263,7 @@ _SAVE_UNCHANGED = text(
     "WITH same AS (SELECT p.id, p.purl FROM unnest(CAST(:purls AS text[]), CAST(:fingerprints AS uuid[]))"
     "     AS given(purl, fingerprint) JOIN packages p ON p.purl = given.purl AND p.fingerprint = given.fingerprint"
     "   ORDER BY p.id FOR NO KEY UPDATE OF p),"
-    " dated AS (UPDATE packages p SET fetched_at = now() FROM same WHERE p.id = same.id),"
+    f" dated AS (UPDATE packages p SET fetched_at = {_TOLD_AT} FROM same WHERE p.id = same.id),"
     " checked AS (UPDATE sources s SET checked_at = now() FROM same"
     "   WHERE s.package_id = same.id AND s.provider = :provider)"
     " SELECT purl FROM same"

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wump_core.errors import InvalidPurl
+from wump_core.errors import InvalidPurl, ServerUnavailable
 from wump_core.noise import Mark
 from wump_core.purl import make_purl
 from wump_core.records import DependencyRecord, FundingLink, ManifestRecord, RepositoryRecord
@@ -46,6 +46,7 @@ class FileFacts:
         url: Where it can be read at the commit, without the line.
         record: What it says.
         error: Why it could not be read.
+        transitive: Whether what it says of indirect dependencies is kept, too.
     """
 
     path: str
@@ -57,11 +58,12 @@ class FileFacts:
     url: str
     record: ManifestRecord | None
     error: str | None = None
+    transitive: bool = False
 
     @property
     def dependencies(self) -> Iterable[DependencyRecord]:
-        """What is kept of it: what a lockfile says of indirect dependencies is not."""
-        return [item for item in self.record.dependencies if item.direct] if self.record else ()
+        """What is kept of it. What a lockfile says of indirect dependencies is not, unless that is wanted."""
+        return [item for item in self.record.dependencies if item.direct or self.transitive] if self.record else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +122,29 @@ async def save_repository(
     """Save what a host and a repository's files say, and all that is derived from it; returns statements read.
 
     The repository is locked first, so that nobody else says anything of it; see `derived` for the order of locks.
+
+    Raises:
+        ServerUnavailable: It was renamed meanwhile: place it again.
     """
     await connection.execute(_LOCK_REPOSITORY, {"id": repository_id})
     old = (await connection.execute(_GET_REPOSITORY, {"id": repository_id})).one()
+    if old.renamed_to is not None:
+        raise ServerUnavailable("the repository was renamed meanwhile: it is tried again under its new name")
     account_id = names.account.id if names.account else old.account_id
     moved = account_id != old.account_id
+    if moved and account_id is not None:
+        # Before packages, as whoever changes whose the account is does.
+        await connection.execute(_KEEP_ACCOUNT, {"id": account_id})
     own_packages = await _list_own_packages(connection, repository_id)
     stated = await _list_stated(connection, repository_id)
-    named = {names.package_ids[item.purl] for file in facts.read for item in file.dependencies if item.purl}
-    await lock_packages(connection, writing=own_packages if moved else (), reading=stated | named)
+    told = (item for file in facts.read for item in file.dependencies if item.direct)
+    direct = {names.package_ids[item.purl] for item in told if item.purl}
+    await lock_packages(connection, writing=own_packages if moved else (), reading=stated | direct)
     before = await list_pairs_of_repository(connection, repository_id)
     owner = await _save_host_facts(connection, repository_id, account_id, facts)
     changed = await _save_files(connection, repository_id, facts, names)
+    # What is only said of indirect dependencies makes no pair, and no row of an answer.
+    changed = {target for target in changed if target in direct or (target, repository_id) in before}
     await connection.execute(_SAVE_FUNDING, {"id": repository_id, "funding": _dump_funding(facts.record.funding)})
     judged = await judge_claims(connection, repository_id)
     changed |= await _list_stated_by(connection, repository_id, judged)
@@ -146,25 +159,6 @@ async def save_repository(
         pairs.update(await list_pairs_of_organizations(connection, owned))
     await refresh_derived(connection, pairs, _list_shown(facts, old, before, changed, owner))
     return sum(1 for file in facts.read for _ in file.dependencies)
-
-
-async def save_copies(connection: AsyncConnection, contents: Collection[str]) -> int:
-    """Mark the files of these contents that so many owners have that they are copies; returns how many are new.
-
-    In a transaction of its own, since it writes to the repositories of others.
-    """
-    many = list((await connection.execute(_LIST_COPIED, {"contents": list(contents)})).scalars())
-    if not many:
-        return 0
-    found = (await connection.execute(_LIST_FILES, {"contents": many})).all()
-    repositories = sorted({row.repository_id for row in found})
-    await connection.execute(_LOCK_REPOSITORIES, {"ids": repositories})
-    targets = (await connection.execute(_LIST_STATED_BY_SOURCES, {"ids": [row.id for row in found]})).scalars()
-    await lock_packages(connection, writing=(), reading=frozenset(targets))
-    marked = (await connection.execute(_MARK_COPIES, {"contents": many, "ids": repositories})).all()
-    stated = await connection.execute(_LIST_PAIRS_OF_SOURCES, {"ids": [row.id for row in marked]})
-    await refresh_derived(connection, {(row.package_id, row.repository_id) for row in stated})
-    return len(marked)
 
 
 def _list_shown(
@@ -296,11 +290,11 @@ async def _list_own_packages(connection: AsyncConnection, repository_id: int) ->
 
 
 async def _list_stated(connection: AsyncConnection, repository_id: int) -> frozenset[int]:
-    """The packages that anything said of this repository names."""
+    """The packages that anything said of this repository names as directly needed."""
     rows = await connection.execute(
         text(
             "SELECT DISTINCT s.package_id FROM sources so JOIN statements s ON s.source_id = so.id"
-            " WHERE so.repository_id = :id AND s.removed_at IS NULL"
+            " WHERE so.repository_id = :id AND s.removed_at IS NULL AND s.direct"
         ),
         {"id": repository_id},
     )
@@ -324,9 +318,10 @@ async def _list_stated_by(
 
 
 _LOCK_REPOSITORY = text("SELECT FROM repositories WHERE id = :id FOR NO KEY UPDATE")
+_KEEP_ACCOUNT = text("SELECT FROM accounts WHERE id = :id FOR KEY SHARE")
 _GET_REPOSITORY = text(
-    "SELECT r.account_id, a.organization_id, r.stars, r.pushed_at, r.fork, r.archived, r.template FROM repositories r"
-    " LEFT JOIN accounts a ON a.id = r.account_id WHERE r.id = :id"
+    "SELECT r.account_id, r.renamed_to, a.organization_id, r.stars, r.pushed_at, r.fork, r.archived, r.template"
+    " FROM repositories r LEFT JOIN accounts a ON a.id = r.account_id WHERE r.id = :id"
 )
 _SAVE_REPOSITORY = text(
     "UPDATE repositories SET account_id = CAST(:account_id AS bigint), host_id = :host_id,"
@@ -334,7 +329,7 @@ _SAVE_REPOSITORY = text(
     " stars = CAST(:stars AS bigint), fork = CAST(:fork AS boolean), archived = CAST(:archived AS boolean),"
     " template = CAST(:template AS boolean),"
     " pushed_at = CAST(:pushed_at AS timestamptz), revision = :revision, files_incomplete = :files_incomplete,"
-    " missing = NULL, fetched_at = now(), files_at = now() WHERE id = :id"
+    " missing = NULL, missing_since = NULL, fetched_at = now(), files_at = now() WHERE id = :id"
     " RETURNING (SELECT organization_id FROM accounts WHERE id = account_id)"
 )
 # What the host tells, then what the files say that count, each link once.
@@ -350,31 +345,6 @@ _SAVE_FUNDING = text(
 )
 _MOVE_PACKAGES = text(
     "UPDATE packages SET organization_id = CAST(:organization_id AS bigint) WHERE id = ANY(CAST(:ids AS bigint[]))"
-)
-COPIED_BY_OWNERS = 10
-"""A file that so many owners have word by word is a copy."""
-COPIED_STATEMENTS = 5
-"""What states fewer dependencies may well be the same by chance."""
-_LIST_COPIED = text(
-    "SELECT so.content FROM sources so JOIN repositories r ON r.id = so.repository_id"
-    " WHERE so.content = ANY(CAST(:contents AS text[])) AND so.gone_at IS NULL"
-    f" GROUP BY so.content HAVING count(DISTINCT r.account_id) >= {COPIED_BY_OWNERS} AND {COPIED_STATEMENTS} <="
-    " (SELECT count(*) FROM statements s WHERE s.source_id = min(so.id) AND s.removed_at IS NULL)"
-)
-_LIST_FILES = text(
-    "SELECT id, repository_id FROM sources WHERE content = ANY(CAST(:contents AS text[])) AND NOT copied"
-)
-_LOCK_REPOSITORIES = text(
-    "SELECT FROM repositories WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR NO KEY UPDATE"
-)
-# A file that came since the repositories were locked is left to the one who brought it.
-_MARK_COPIES = text(
-    "UPDATE sources SET copied = true WHERE content = ANY(CAST(:contents AS text[])) AND NOT copied"
-    " AND repository_id = ANY(CAST(:ids AS bigint[])) RETURNING id"
-)
-_LIST_PAIRS_OF_SOURCES = text(
-    "SELECT DISTINCT s.package_id, so.repository_id FROM sources so JOIN statements s ON s.source_id = so.id"
-    " WHERE so.id = ANY(CAST(:ids AS bigint[])) AND s.removed_at IS NULL"
 )
 _GIVEN_FILES = "unnest(CAST(:paths AS text[]), CAST(:providers AS text[])) AS given(path, provider)"
 _MARK_GONE = text(

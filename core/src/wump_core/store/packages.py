@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wump_core.purl import Purl, parse_purl
-from wump_core.store.base import key_column, metadata, public_id_column, time_column
+from wump_core.store.base import key_column, metadata, prefix_index, public_id_column, time_column
 
 packages = Table(
     "packages",
@@ -33,11 +33,16 @@ packages = Table(
     Column("dependencies_unknown", Text, comment="Why its dependencies are not known; null: they are."),
     Column("missing", Text, comment="Why the registry has it no more; null: it has."),
     time_column("fetched_at"),
+    time_column("changed_at", comment="When what its provider says of it was last another than before."),
+    time_column("missing_since", comment="When the registry did not have it first; null: it has."),
     time_column("created_at", nullable=False, default_now=True),
     UniqueConstraint("ecosystem", "name"),
     Index("ix_packages_name", "name"),
+    prefix_index("packages", "name"),
+    Index("ix_packages_tracked", "ecosystem", "name", postgresql_where=text("tracked")),
     Index("ix_packages_repository_id", "repository_id"),
     Index("ix_packages_organization_id", "organization_id"),
+    Index("ix_packages_refreshed", "fetched_at", postgresql_where=text("tracked")),
 )
 
 
@@ -90,6 +95,9 @@ async def is_tracked(connection: AsyncConnection, purl: str) -> bool:
 async def save_missing_package(connection: AsyncConnection, package_id: int, reason: str) -> None:
     """Note that the registry has no such package (any more). What is known of it stays, dated."""
     await connection.execute(
-        text("UPDATE packages SET missing = :reason, fingerprint = NULL WHERE id = :id"),
+        text(
+            "UPDATE packages SET missing = :reason, missing_since = coalesce(missing_since, now()), fingerprint = NULL,"
+            " fetched_at = coalesce(fetched_at, now()) WHERE id = :id"
+        ),
         {"id": package_id, "reason": reason},
     )

@@ -1,9 +1,11 @@
 """What is known of the providers, and what each was asked: when, and with which success."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Boolean, Column, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import ARRAY, BigInteger, Boolean, Column, PrimaryKeyConstraint, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -46,6 +48,14 @@ provider_subjects = Table(
     time_column("last_attempt_at", nullable=False),
     time_column("last_ok_at"),
     Column("error", Text, comment="Why the last attempt failed; null: it did not."),
+    Column("cursor", Text, comment="Where a list goes on that takes more than one call; null: at its beginning."),
+    Column(
+        "complete",
+        Boolean,
+        comment="Whether the upstream left out nothing of what was walked over; null: it is no list.",
+    ),
+    Column("upstream_count", BigInteger, comment="How many there are, as the upstream counts; null: it does not."),
+    time_column("walked_at", comment="When its end was reached last."),
     PrimaryKeyConstraint("subject", "capability", "provider"),
 )
 
@@ -135,3 +145,83 @@ async def save_attempt(
         ),
         {"provider": provider, "capability": capability, "subject": subject, "error": error},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How far a list was walked that takes more than one call. Without a cursor it is at its beginning."""
+
+    cursor: str | None = None
+    complete: bool | None = None
+    walked_at: datetime | None = None
+
+
+async def get_walk(connection: AsyncConnection, provider: str, capability: str, subject: str) -> Walk:
+    """Where a list goes on."""
+    row = (
+        await connection.execute(
+            text(
+                "SELECT cursor, complete, walked_at FROM provider_subjects"
+                " WHERE provider = :provider AND capability = :capability AND subject = :subject"
+            ),
+            {"provider": provider, "capability": capability, "subject": subject},
+        )
+    ).first()
+    return Walk(row.cursor, row.complete, row.walked_at) if row else Walk()
+
+
+async def save_page(
+    connection: AsyncConnection,
+    provider: str,
+    capability: str,
+    subject: str,
+    *,
+    cursor: str | None,
+    at_end: bool,
+    complete: bool,
+    upstream_count: int | None = None,
+) -> None:
+    """Note that a page of a list was saved, in the transaction that saves it.
+
+    Args:
+        cursor: Where the next call goes on; null: at the beginning.
+        at_end: Whether this was the last page for now.
+        complete: Whether the upstream left nothing out of it.
+        upstream_count: How many there are in all, where the upstream tells.
+    """
+    await connection.execute(
+        _SAVE_PAGE,
+        {
+            "provider": provider,
+            "capability": capability,
+            "subject": subject,
+            "cursor": cursor,
+            "at_end": at_end,
+            "complete": complete,
+            "upstream_count": upstream_count,
+        },
+    )
+
+
+async def begin_anew(connection: AsyncConnection, provider: str, capability: str, subject: str) -> None:
+    """Forget where a list goes on, as its upstream can't tell what the cursor means any more."""
+    await connection.execute(
+        text(
+            "UPDATE provider_subjects SET cursor = NULL"
+            " WHERE provider = :provider AND capability = :capability AND subject = :subject"
+        ),
+        {"provider": provider, "capability": capability, "subject": subject},
+    )
+
+
+_SAVE_PAGE = text(
+    "INSERT INTO provider_subjects AS s (provider, capability, subject, last_attempt_at, last_ok_at, cursor, complete,"
+    " upstream_count, walked_at) VALUES (:provider, :capability, :subject, now(), now(), :cursor, :complete,"
+    " CAST(:upstream_count AS bigint), CASE WHEN CAST(:at_end AS boolean) THEN now() END)"
+    " ON CONFLICT (subject, capability, provider) DO UPDATE SET last_attempt_at = now(), last_ok_at = now(),"
+    " error = NULL, cursor = excluded.cursor,"
+    # A walk is as complete as all of its pages.
+    " complete = excluded.complete AND (s.cursor IS NULL OR s.complete IS NOT FALSE),"
+    " upstream_count = coalesce(excluded.upstream_count, s.upstream_count),"
+    " walked_at = coalesce(excluded.walked_at, s.walked_at)"
+)

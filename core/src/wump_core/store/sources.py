@@ -10,7 +10,6 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
-from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
@@ -82,7 +81,7 @@ sources = Table(
         postgresql_where=text("package_id IS NULL"),
     ),
     Index("ix_sources_content", "content", postgresql_where=text("content IS NOT NULL")),
-    CheckConstraint("kind IN ('registry_version', 'manifest', 'lockfile')", name="kind"),
+    CheckConstraint("kind IN ('registry_version', 'manifest', 'lockfile', 'aggregator')", name="kind"),
     CheckConstraint("mark IN ('vendored', 'example')", name="mark"),
 )
 
@@ -115,6 +114,7 @@ statements = Table(
         unique=True,
         postgresql_where=text("removed_at IS NULL"),
     ),
+    Index("ix_statements_removed_at", "removed_at", postgresql_where=text("removed_at IS NOT NULL")),
 )
 
 
@@ -156,10 +156,15 @@ async def save_package_sources(
         for row in make_statement_rows(records[source.package_id].dependencies or (), package_ids)
     ]
     changed = await replace_statements(connection, rows, known=[source.id for source in saved if source.known])
+    outdone: dict[int, set[int]] = {}
+    for row in await connection.execute(_OUTDO_AGGREGATORS, {"package_ids": ordered}):
+        outdone.setdefault(row.dependent_id, set()).add(row.package_id)
     return {
-        source.package_id: SourceChange(frozenset(changed.get(source.id, ())), source.revised)
+        source.package_id: SourceChange(
+            frozenset({*changed.get(source.id, ()), *outdone.get(source.package_id, ())}), source.revised
+        )
         for source in saved
-        if source.revised or source.id in changed
+        if source.revised or source.id in changed or source.package_id in outdone
     }
 
 
@@ -172,7 +177,9 @@ async def replace_statements(
         rows: The source's key, then what `make_statement_rows` makes.
         known: Keys of the sources that may have statements already; new ones need not be looked at.
     """
-    await fill_temporary_table(connection, "incoming_statements", _INCOMING, ("source_id", *_COLUMNS), rows)
+    await fill_temporary_table(
+        connection, "incoming_statements", INCOMING_STATEMENTS, ("source_id", *STATEMENT_COLUMNS), rows
+    )
     changed: dict[int, set[int]] = {}
     values = {"source_ids": list(known)}
     removed = (await connection.execute(_REMOVE, values)).all() if known else []
@@ -229,16 +236,17 @@ def make_statement_rows(
             item.marker,
             item.field,
         )
-        digest = hashlib.blake2b(repr(row[1:]).encode(), digest_size=16).digest()
-        rows.setdefault((row[0], digest), (*row, item.line, UUID(bytes=digest)))
+        # As text, which the driver takes for a uuid: making one costs more than all else here.
+        digest = hashlib.blake2b(repr(row[1:]).encode(), digest_size=16).hexdigest()
+        rows.setdefault((row[0], digest), (*row, item.line, digest))
     return rows.values()
 
 
-_COLUMNS = (
+STATEMENT_COLUMNS = (
     *("package_id", "scope", "optional", "direct", "requirement", "resolved_version", "alias", "groups", "marker"),
     *("field", "line", "fingerprint"),
 )
-_INCOMING = (
+INCOMING_STATEMENTS = (
     "source_id bigint, package_id bigint, scope smallint, optional boolean, direct boolean, requirement text,"
     " resolved_version text, alias text, groups text[], marker text, field text, line integer, fingerprint uuid"
 )
@@ -262,6 +270,12 @@ _SAVE_SOURCES = text(
     " RETURNING new.id, new.package_id, old.id IS NOT NULL AS known,"
     " old.id IS NOT NULL AND old.revision IS DISTINCT FROM new.revision AS revised"
 )
+# Who asked a registry what a package needs has no use for hearsay.
+_OUTDO_AGGREGATORS = text(
+    "UPDATE statements s SET removed_at = now() FROM sources so WHERE so.id = s.source_id AND s.removed_at IS NULL"
+    " AND so.kind = 'aggregator' AND so.package_id = ANY(CAST(:package_ids AS bigint[]))"
+    " RETURNING so.package_id AS dependent_id, s.package_id"
+)
 _MOVE = text(
     "UPDATE sources s SET repository_id = p.repository_id, repository_verified = judged.verified,"
     f" refuted = judged.refuted FROM packages p {JUDGED}"
@@ -284,8 +298,8 @@ _REMOVE = text(
     " RETURNING s.source_id, s.package_id"
 )
 _ADD = text(
-    f"INSERT INTO statements (source_id, {', '.join(_COLUMNS)})"
-    f" SELECT i.source_id, {', '.join('i.' + column for column in _COLUMNS)} FROM incoming_statements i"
+    f"INSERT INTO statements (source_id, {', '.join(STATEMENT_COLUMNS)})"
+    f" SELECT i.source_id, {', '.join('i.' + column for column in STATEMENT_COLUMNS)} FROM incoming_statements i"
     f" WHERE NOT EXISTS (SELECT FROM {_CURRENT} s WHERE s.source_id = i.source_id"
     "   AND s.package_id = i.package_id AND s.fingerprint = i.fingerprint)"
     " ORDER BY i.source_id, i.package_id, i.fingerprint RETURNING source_id, package_id"

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from wump_core import NotFound
+from wump_core import NotFound, read_mapping
 
 from wump_provider_github.graphql import Answer
-from wump_provider_github.texts import read_mapping
 
 
 def write_query(fields: str, *, variables: str = "", beside: str = "") -> str:

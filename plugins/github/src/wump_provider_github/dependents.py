@@ -21,9 +21,10 @@ from wump_core import (
     Unavailable,
     collect_items,
     parse_repository_url,
+    read_count,
+    read_mapping,
 )
 
-from wump_provider_github.texts import read_count, read_mapping
 from wump_provider_github.upstream import fetch_object, read_list
 
 PAGE_SIZE = 100

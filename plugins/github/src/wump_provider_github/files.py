@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from wump_core import Context, InvalidResponse, NotFound
+from wump_core import Context, InvalidResponse, NotFound, read_mapping
 
-from wump_provider_github.texts import read_mapping
 from wump_provider_github.upstream import check_status, fetch, fetch_object, find_path, read_json
 
 _RAW = "application/vnd.github.raw+json"

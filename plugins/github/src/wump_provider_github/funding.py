@@ -10,10 +10,20 @@ from collections.abc import Mapping as MappingOf
 from typing import Any
 from urllib.parse import quote
 
-from wump_core import Diagnostic, FundingLink, InvalidManifest, ManifestRecord, decode_text, make_manifest
+from wump_core import (
+    Diagnostic,
+    FundingLink,
+    InvalidManifest,
+    ManifestRecord,
+    decode_text,
+    make_manifest,
+    read_address,
+    read_items,
+    read_mapping,
+    read_text,
+)
 
 from wump_provider_github.documents import Mapping, Node, Scalar, Sequence, load_document
-from wump_provider_github.texts import read_address, read_items, read_mapping, read_text
 
 Files = MappingOf[str, bytes]
 MAX_BYTES = 100_000

@@ -18,10 +18,12 @@ from wump_core import (
     NotFound,
     RateLimited,
     Unavailable,
+    read_items,
+    read_mapping,
+    read_text,
 )
 
 from wump_provider_github.settings import find_graphql_url
-from wump_provider_github.texts import read_items, read_mapping, read_text
 from wump_provider_github.upstream import check_status, find_retry, read_object
 
 PAGE_SIZE = 100

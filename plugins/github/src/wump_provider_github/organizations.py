@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from wump_core import Context, CredentialsRejected, FundingLink, NotFound, OrganizationRecord, RateLimited
-
-from wump_provider_github.accounts import pick_account, write_query
-from wump_provider_github.files import check_file, decode_content
-from wump_provider_github.funding import parse_funding_file, parse_funding_links
-from wump_provider_github.graphql import Answer, TooHeavy, ask
-from wump_provider_github.repositories import read_id, read_kind
-from wump_provider_github.texts import (
+from wump_core import (
+    Context,
+    CredentialsRejected,
+    FundingLink,
+    NotFound,
+    OrganizationRecord,
+    RateLimited,
     read_address,
     read_count,
     read_domain,
@@ -23,6 +22,12 @@ from wump_provider_github.texts import (
     read_text,
     read_time,
 )
+
+from wump_provider_github.accounts import pick_account, write_query
+from wump_provider_github.files import check_file, decode_content
+from wump_provider_github.funding import parse_funding_file, parse_funding_links
+from wump_provider_github.graphql import Answer, TooHeavy, ask
+from wump_provider_github.repositories import read_id, read_kind
 from wump_provider_github.upstream import check_host, check_status, fetch, fetch_object, read_json, read_object
 
 _COUNTS = "hasSponsorsListing sponsors(first:1){totalCount} sponsoring(first:1){totalCount}"

@@ -6,9 +6,9 @@ Source: GitHub's REST API documentation, "Repositories".
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from wump_core import Context, RepositoryRecord
-
-from wump_provider_github.texts import (
+from wump_core import (
+    Context,
+    RepositoryRecord,
     read_address,
     read_count,
     read_flag,
@@ -16,6 +16,7 @@ from wump_provider_github.texts import (
     read_text,
     read_time,
 )
+
 from wump_provider_github.upstream import fetch_object, find_path
 
 MAX_TOPICS = 100

@@ -25,10 +25,12 @@ from wump_core import (
     collect_items,
     make_purl,
     parse_purl,
+    read_items,
+    read_mapping,
+    read_text,
 )
 
 from wump_provider_github.settings import STORAGE
-from wump_provider_github.texts import read_items, read_mapping, read_text
 from wump_provider_github.upstream import check_status, fetch, find_path, read_list, read_object
 
 MAX_ITEMS = 10_000

@@ -23,10 +23,11 @@ from wump_core import (
     RepositoryQuery,
     RepositoryRecord,
     collect_items,
+    read_count,
+    read_mapping,
 )
 
 from wump_provider_github.repositories import parse_repository
-from wump_provider_github.texts import read_count, read_mapping
 from wump_provider_github.upstream import check_status, fetch, read_list, read_object
 
 PAGE_SIZE = 100

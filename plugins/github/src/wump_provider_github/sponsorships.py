@@ -7,12 +7,22 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from wump_core import Context, InvalidResponse, Page, SponsorshipRecord, collect_items
+from wump_core import (
+    Context,
+    InvalidResponse,
+    Page,
+    SponsorshipRecord,
+    collect_items,
+    read_count,
+    read_flag,
+    read_items,
+    read_mapping,
+    read_time,
+)
 
 from wump_provider_github.accounts import pick_account, write_query
 from wump_provider_github.graphql import Answer, ask_for_less
 from wump_provider_github.repositories import read_kind
-from wump_provider_github.texts import read_count, read_flag, read_items, read_mapping, read_time
 from wump_provider_github.upstream import check_host
 
 _ENTITY = "__typename ... on Organization{login url} ... on User{login url}"

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-from wump_core import Context, ProviderHealth, RateLimit, RateLimitStatus
+from wump_core import Context, ProviderHealth, RateLimit, RateLimitStatus, read_count, read_mapping
 
-from wump_provider_github.texts import read_count, read_mapping
 from wump_provider_github.upstream import check_status, fetch, read_object
 
 MAX_LIMITS = 100

@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from typing import Any, Literal
 from urllib.parse import quote
 
-from wump_core import Context, Diagnostic, NotFound, TreeEntry, TreeRecord, collect_items
+from wump_core import Context, Diagnostic, NotFound, TreeEntry, TreeRecord, collect_items, read_count
 
-from wump_provider_github.texts import read_count
 from wump_provider_github.upstream import check_status, fetch, fetch_object, find_path, read_list, read_object
 
 MAX_ENTRIES = 200_000

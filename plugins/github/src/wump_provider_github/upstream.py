@@ -19,9 +19,9 @@ from wump_core import (
     RateLimited,
     Unavailable,
     parse_repository_url,
+    read_items,
+    read_mapping,
 )
-
-from wump_provider_github.texts import read_items, read_mapping
 
 API_VERSION = "2022-11-28"
 """Known to every Enterprise Server in support, and served until March 2028."""

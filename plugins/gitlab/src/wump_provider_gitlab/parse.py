@@ -6,12 +6,18 @@ a list with `simple`, lacks many keys: what is absent is unknown. Where a key is
 A ValueError is what wump calls an invalid response; in a list it costs only its item.
 """
 
-import re
 from datetime import datetime
 from typing import Any, Literal
 
-from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-from wump_core import OrganizationRecord, RepositoryRecord, TreeEntry
+from wump_core import (
+    OrganizationRecord,
+    RepositoryRecord,
+    TreeEntry,
+    read_address,
+    read_licence,
+    read_mapping,
+    read_text,
+)
 
 _OWNER_KINDS: dict[str, Literal["organization", "user"]] = {"group": "organization", "user": "user"}
 # Internal projects are seen by whoever has an account.
@@ -20,8 +26,6 @@ _VISIBILITIES: dict[str, Literal["public", "private"]] = {
     "internal": "private",
     "private": "private",
 }
-_UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
-_WEB_ADDRESS = re.compile(r"https?://[\w.-]+(?::\d{1,5})?(?:[/?#]\S*)?")
 _SYMLINK_MODE = "120000"
 
 
@@ -57,10 +61,10 @@ def parse_project(document: Any, host: str, languages: Any = None, *, public: bo
         ValueError: It is no project, or a value is of the wrong type.
     """
     project = parse_object(document, "path_with_namespace")
-    namespace = _object(project.get("namespace"))
+    namespace = read_mapping(project.get("namespace"))
     owner_kind = _OWNER_KINDS.get(str(namespace.get("kind")), "unknown")
     # A person's namespace has an id of its own, which is not the person's.
-    owner_id = namespace.get("id") if owner_kind == "organization" else _object(project.get("owner")).get("id")
+    owner_id = namespace.get("id") if owner_kind == "organization" else read_mapping(project.get("owner")).get("id")
     is_full = "visibility" in project
     parent = project.get("forked_from_project")
     return RepositoryRecord(
@@ -71,14 +75,14 @@ def parse_project(document: Any, host: str, languages: Any = None, *, public: bo
         owner_id=_identifier(owner_id),
         owner_kind=owner_kind,
         visibility=_VISIBILITIES.get(str(project.get("visibility")), "public" if public else None),
-        description=_text(project.get("description"), 2_000),
+        description=read_text(project.get("description"), 2_000),
         language=_most_used(languages),
-        licence=_licence(project.get("license")),
+        licence=read_licence(read_mapping(project.get("license")).get("key")),
         topics=_topics(project.get("topics", project.get("tag_list"))),
         stars=project.get("star_count"),
         forks=project.get("forks_count"),
         fork=parent is not None if parent is not None or is_full else None,
-        parent=_object(parent).get("path_with_namespace"),
+        parent=read_mapping(parent).get("path_with_namespace"),
         archived=_flag(project, "archived"),
         mirror=_flag(project, "mirror"),
         empty=_flag(project, "empty_repo"),
@@ -99,8 +103,8 @@ def parse_group(document: Any, host: str) -> OrganizationRecord:
         login=group["full_path"],
         host_id=_identifier(group.get("id")),
         kind="organization",
-        name=_text(group.get("name"), 255),
-        description=_text(group.get("description"), 2_000),
+        name=read_text(group.get("name"), 255),
+        description=read_text(group.get("description"), 2_000),
         created_at=group.get("created_at"),
     )
 
@@ -117,10 +121,10 @@ def parse_user(document: Any, host: str) -> OrganizationRecord:
         login=user["username"],
         host_id=_identifier(user.get("id")),
         kind="user",
-        name=_text(user.get("name"), 255),
-        description=_text(user.get("bio"), 2_000),
-        website=_web_address(user.get("website_url")),
-        location=_text(user.get("location"), 255),
+        name=read_text(user.get("name"), 255),
+        description=read_text(user.get("bio"), 2_000),
+        website=read_address(user.get("website_url")),
+        location=read_text(user.get("location"), 255),
         followers=user.get("followers"),
         created_at=user.get("created_at"),
     )
@@ -148,31 +152,16 @@ def is_active_after(project: dict[str, Any], moment: datetime) -> bool:
 
 def has_language(languages: Any, name: str) -> bool:
     """Whether a part of a project is in that language."""
-    return name.casefold() in map(str.casefold, _object(languages))
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return name.casefold() in map(str.casefold, read_mapping(languages))
 
 
 def _identifier(value: Any) -> str | None:
     return str(value) if isinstance(value, int | str) else None
 
 
-def _text(value: Any, limit: int) -> str | None:
-    """A text for people: without what records don't hold, which would cost all the others."""
-    return _UNSTORABLE.sub("", value).strip()[:limit] or None if isinstance(value, str) else None
-
-
 def _topics(value: Any) -> tuple[str, ...] | None:
     """As many as a record holds."""
-    return tuple(text for item in value if (text := _text(item, 255)))[:100] if isinstance(value, list) else None
-
-
-def _web_address(value: Any) -> str | None:
-    """What people write there may be anything."""
-    text = _text(value, 2_000)
-    return text if text and text.isprintable() and _WEB_ADDRESS.fullmatch(text) else None
+    return tuple(text for item in value if (text := read_text(item, 255)))[:100] if isinstance(value, list) else None
 
 
 def _flag(document: dict[str, Any], key: str) -> bool | None:
@@ -180,14 +169,6 @@ def _flag(document: dict[str, Any], key: str) -> bool | None:
     return bool(document[key]) if key in document else None
 
 
-def _licence(value: Any) -> str | None:
-    """GitLab's keys are SPDX identifiers in small letters, or `other`."""
-    try:
-        return canonicalize_license_expression(str(_object(value).get("key") or ""))
-    except InvalidLicenseExpression:
-        return None
-
-
 def _most_used(languages: Any) -> str | None:
-    shares = {name: share for name, share in _object(languages).items() if isinstance(share, int | float)}
-    return _text(max(shares, key=lambda name: shares[name]), 255) if shares else None
+    shares = {name: share for name, share in read_mapping(languages).items() if isinstance(share, int | float)}
+    return read_text(max(shares, key=lambda name: shares[name]), 255) if shares else None

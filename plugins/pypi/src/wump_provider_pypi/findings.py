@@ -1,10 +1,13 @@
 """What a reading gathers: dependencies and diagnostics, within the bounds of wump's records."""
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
-from wump_core import DependencyRecord, Diagnostic, ManifestRecord, Project
+from wump_core import DependencyRecord, Diagnostic, ManifestRecord, Project, make_dependencies, make_manifest
 
 from wump_provider_pypi.fields import MAX_NAME, MAX_SHORT, MAX_TEXT, given, is_storable, make_storable, shorten
+from wump_provider_pypi.requirements import Row
 
 MAX_DEPENDENCIES = 20_000
 MAX_DIAGNOSTICS = 500
@@ -13,51 +16,58 @@ MAX_NOTES = 5_000
 
 
 class Findings:
-    """Dependencies, and what had to be left out."""
+    """Dependencies, and what had to be left out. They become records all at once, at the end."""
 
     def __init__(self) -> None:
-        self._dependencies: list[DependencyRecord] = []
-        self._diagnostics: dict[tuple[str, str | None, int | None], Diagnostic] = {}
-        self._notes = 0
+        self._rows: list[Row] = []
+        self._notes: dict[tuple[str, str | None, int | None], None] = {}
+        self._number_of_notes = 0
 
-    def add(self, dependency: DependencyRecord) -> None:
+    def add(self, row: Row) -> None:
         """Take one dependency. Callers stop when `full`."""
-        if len(self._dependencies) < MAX_DEPENDENCIES:
-            self._dependencies.append(dependency)
+        if len(self._rows) < MAX_DEPENDENCIES:
+            self._rows.append(row)
 
     def note(self, message: str, *, field: str | None = None, line: int | None = None) -> None:
         """Take one diagnostic; the last place is kept for the one that says that reading stopped."""
-        self._notes += 1
-        if len(self._diagnostics) < MAX_DIAGNOSTICS - 1 and (message, field, line) not in self._diagnostics:
-            self._diagnostics[message, field, line] = _diagnostic(message, field, line)
+        self._number_of_notes += 1
+        if len(self._notes) < MAX_DIAGNOSTICS - 1:
+            self._notes[message, field, line] = None
 
     def stop(self, *, field: str | None = None, line: int | None = None) -> bool:
         """Whether a bound is reached: then the rest is left out, which is noted here."""
         full = (
-            len(self._dependencies) >= MAX_DEPENDENCIES
-            or self._notes >= MAX_NOTES
-            or len(self._diagnostics) >= MAX_DIAGNOSTICS - 1
+            len(self._rows) >= MAX_DEPENDENCIES
+            or self._number_of_notes >= MAX_NOTES
+            or len(self._notes) >= MAX_DIAGNOSTICS - 1
         )
-        if full and len(self._diagnostics) < MAX_DIAGNOSTICS:
+        if full and len(self._notes) < MAX_DIAGNOSTICS:
             message = (
                 f"reading stopped here: more than {MAX_DEPENDENCIES:,} dependencies "
                 f"or {MAX_DIAGNOSTICS:,} unreadable entries"
             )
-            self._diagnostics[message, field, line] = _diagnostic(message, field, line)
+            self._notes[message, field, line] = None
         return full
 
     @property
-    def dependencies(self) -> tuple[DependencyRecord, ...]:
+    def rows(self) -> Sequence[Row]:
         """In the order they were found; one that says the same of the same place twice is told once."""
-        places = {(dependency.line, dependency.name) for dependency in self._dependencies}
-        if len(places) == len(self._dependencies):
-            return tuple(self._dependencies)
-        return tuple({_identity(dependency): dependency for dependency in reversed(self._dependencies)}.values())[::-1]
+        if len({(row["line"], row["name"]) for row in self._rows}) == len(self._rows):
+            return self._rows
+        last_first = {tuple(sorted(row.items())): row for row in reversed(self._rows)}
+        return list(last_first.values())[::-1]
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """In the order they were noted."""
-        return tuple(self._diagnostics.values())
+        return tuple(_diagnostic(*note) for note in self._notes)
+
+    def finish_dependencies(self) -> tuple[DependencyRecord, ...]:
+        """The records, for what is no manifest."""
+        records, refused = make_dependencies(self.rows)
+        for diagnostic in refused:
+            self.note(diagnostic.message, field=diagnostic.field, line=diagnostic.line)
+        return tuple(records)
 
     def finish(
         self,
@@ -69,36 +79,30 @@ class Findings:
         needs: tuple[str, ...] = (),
     ) -> ManifestRecord:
         """The record of a file that was read to its end, or as far as the bounds allow."""
-        diagnostics = self.diagnostics
-        return ManifestRecord(
-            path=shorten(make_storable(path), MAX_TEXT),
+        return make_manifest(
+            path,
             format=format_name,
             ecosystem="pypi",
             kind=kind,
-            status="partial" if diagnostics else "ok",
             project=project,
-            dependencies=self.dependencies,
+            dependencies=self.rows,
             needs=needs,
-            diagnostics=diagnostics,
+            diagnostics=self.diagnostics,
         )
 
 
 def make_project(name: object, version: object) -> Project | None:
     """What a manifest says of itself; what it doesn't say, or what can't be stored, is left out."""
-    name, version = (
-        text if (text := given(value)) and len(text) <= limit and is_storable(text) else None
-        for value, limit in ((name, MAX_NAME), (version, MAX_SHORT))
-    )
+    name, version = _fitting(name, MAX_NAME), _fitting(version, MAX_SHORT)
     return Project(name=name, version=version) if name or version else None
 
 
-def _identity(dependency: DependencyRecord) -> tuple[object, ...]:
-    return (
-        *(dependency.name, dependency.line, dependency.requirement, dependency.resolved_version, dependency.scope),
-        *(dependency.groups, dependency.marker, dependency.source, dependency.field, dependency.direct),
-    )
+def _fitting(value: object, limit: int) -> str | None:
+    text = given(value)
+    return text if text and len(text) <= limit and is_storable(text) else None
 
 
+@lru_cache(maxsize=256)  # most files have the same one: that the manifest is not at hand
 def _diagnostic(message: str, field: str | None, line: int | None) -> Diagnostic:
     return Diagnostic(
         field=None if field is None else shorten(make_storable(field), MAX_SHORT),

@@ -172,9 +172,9 @@ def _parse_dependencies(
         if problem:
             findings.note(problem, field="requires_dist")
         # `package[all]` that needs `package[a]` is how extras are put together, not a dependency.
-        if dependency and canonicalize_name(dependency.name) != purl.name:
+        if dependency and canonicalize_name(dependency["name"]) != purl.name:
             findings.add(dependency)
-    return findings.dependencies, None
+    return findings.finish_dependencies(), None
 
 
 def _why_unknown(payload: object) -> str:

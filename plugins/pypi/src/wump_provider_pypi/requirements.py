@@ -1,4 +1,4 @@
-"""Requirements as Python writes them, read into dependency records.
+"""Requirements as Python writes them, read into rows: dictionaries with the fields of a dependency record.
 
 Source: the dependency specifiers specification (PEP 508), with the parentheses of older metadata. Text is
 kept as written: `packaging` judges whether it is valid, but never rewrites it. What is not valid is read
@@ -7,17 +7,16 @@ leniently, for the index serves what was uploaded before it checked: the leading
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from pydantic import ValidationError
-from wump_core import DependencyRecord, DependencySource, Scope, is_code_host, parse_repository_url
+from wump_core import DependencySource, Scope, is_code_host, parse_repository_url
 
 from wump_provider_pypi.fields import MAX_NAME, MAX_TEXT, make_storable, quote, shorten
-from wump_provider_pypi.markers import MarkerMeaning, parse_marker
+from wump_provider_pypi.markers import parse_marker
 
 MAX_REQUIREMENT_LENGTH = 4_000
 MAX_PLAIN_LENGTH = 500
@@ -28,11 +27,12 @@ _WHOLE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII
 _CANONICAL_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _EXTRAS = re.compile(r"\s*\[[^\]]*\]")
 _COMMENT = re.compile(r"\s#")
-_PLAUSIBLE = re.compile(r"\s*(?:\Z|[@;(]|(?:[<>=!~]=|===|[<>~^])\s*[^\s<>=!~^,;][^,;]*(?:[,;]|\Z))")
+_PLAUSIBLE = re.compile(
+    r"\s*(?:\[[\w\s.,-]*\]\s*)?(?:\Z|[@;(]|(?:[<>=!~]=|===|[<>~^])\s*[^\s<>=!~^,;\[][^,;\[]*(?:[,;]|\Z))"
+)
 """What may stand behind a name. Versions that only older tools take, such as `==dev`, are no reason to doubt."""
 _LINE_BREAK = re.compile(r"[\r\n]+[ \t]*")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@(?=[^/\s])")
-_NO_MEANING = MarkerMeaning(needs_extra=False, extras=())
 
 # What nearly all requirements look like. Whatever fits is valid, so that `packaging`, which takes twenty times as
 # long, need not be asked; a test holds this against it.
@@ -66,10 +66,14 @@ class Place(NamedTuple):
     direct: bool = True
 
 
-class Reading(NamedTuple):
-    """What became of one entry: a dependency, a problem, or both where only its name could be read."""
+Row = dict[str, Any]
+"""The fields of a `DependencyRecord`, without those that have their default."""
 
-    dependency: DependencyRecord | None
+
+class Reading(NamedTuple):
+    """What became of one entry: a row, a problem, or both where only a part could be read."""
+
+    dependency: Row | None
     problem: str | None = None
 
 
@@ -98,13 +102,13 @@ def parse_requirement(text: str, place: Place, *, lenient: bool = False) -> Read
     if match is None:
         return Reading(None, f"{quote(text)} does not start with a package name")
     name, rest = match["name"], text[match.end() :]
-    if extras := _EXTRAS.match(rest):
-        rest = rest[extras.end() :]
     problem = _problem_of(whole, text)
     if problem and (comment := _COMMENT.search(rest)):
         rest = rest[: comment.start()]
     if problem and not lenient and not _PLAUSIBLE.match(rest):
         return Reading(None, f"{quote(text)} is no requirement: left out")
+    if extras := _EXTRAS.match(rest):
+        rest = rest[extras.end() :]
     parts = _take_apart(rest.strip(), valid=problem is None)
     reading = make_dependency(
         name,
@@ -146,57 +150,50 @@ def make_dependency(
     source: DependencySource = "registry",
     readable: bool = True,
 ) -> Reading:
-    """A record from the parts of a requirement, within the records' bounds: the one place where they are built.
+    """A row from the parts of a requirement, within the records' bounds: the one place where they are made.
 
     Args:
         readable: False where the marker could not be read, so that the scope can't be told either.
     """
+    problem = None
     if marker and not is_marker(marker):
-        reading = make_dependency(
-            name,
-            place,
-            requirement=requirement,
-            resolved_version=resolved_version,
-            source=source,
-            readable="extra" not in marker,
-        )
-        return Reading(reading.dependency, f"{quote(name)}: {quote(marker)} is no valid marker: left out")
-    purl = _purl_of(name) if source == "registry" else None
-    if source == "registry" and purl is None:
-        return Reading(None, f"{quote(name)} is no package name: expected ASCII letters, digits, `-`, `_` and `.`")
-    meaning = parse_marker(marker) if marker else _NO_MEANING
-    groups: tuple[str, ...] = place.groups
-    if meaning.extras or groups:
-        groups = tuple(sorted({shorten(group, MAX_NAME) for group in (*groups, *meaning.extras)})[:MAX_GROUPS])
-    scope: Scope = place.scope
-    if scope == "runtime" and not readable:
-        scope = "unknown"
-    elif scope == "runtime" and meaning.needs_extra:
-        scope = "optional"
-    too_long = len(requirement or "") > MAX_TEXT or len(marker or "") > MAX_TEXT
+        problem = f"{quote(name)}: {quote(marker)} is no valid marker: left out"
+        readable, marker = "extra" not in marker, None
+    row: Row = {"purl": None, "name": name, "scope": place.scope, "field": place.field, "line": place.line}
+    if source == "registry":
+        row["purl"] = _purl_of(name)
+        if row["purl"] is None:
+            return Reading(None, f"{quote(name)} is no package name: expected ASCII letters, digits, `-`, `_` and `.`")
+    else:
+        row |= {"name": shorten(name, MAX_NAME), "source": source}
+    if place.groups or place.optional or not place.direct:
+        row |= {"groups": _join_groups(place.groups), "optional": place.optional, "direct": place.direct}
+    if resolved_version:
+        row["resolved_version"] = resolved_version
     if requirement:
-        requirement = without_credentials(requirement) if "@" in requirement else requirement
-        requirement = shorten(requirement, MAX_TEXT) if too_long else requirement
-    try:
-        dependency = DependencyRecord(
-            purl=purl,
-            name=name if source == "registry" else shorten(name, MAX_NAME),
-            requirement=requirement or None,
-            resolved_version=resolved_version or None,
-            scope=scope,
-            optional=place.optional or meaning.needs_extra,
-            direct=place.direct,
-            groups=groups,
-            marker=shorten(marker, MAX_TEXT) if marker else None,
-            source=source,
-            field=place.field,
-            line=place.line,
-        )
-    except ValidationError as error:
-        detail = error.errors(include_input=False, include_url=False)[0]
-        return Reading(None, f"{quote(name)}: {'.'.join(map(str, detail['loc']))} {detail['msg']}")
-    cut = f"{quote(name)} has more text than {MAX_TEXT:,} characters: cut" if too_long else None
-    return Reading(dependency, cut)
+        row["requirement"] = without_credentials(requirement) if "@" in requirement else requirement
+    if marker:
+        _add_marker(row, marker)
+    if len(requirement or "") > MAX_TEXT or len(marker or "") > MAX_TEXT:
+        problem = problem or f"{quote(name)} has more text than {MAX_TEXT:,} characters: cut"
+        row |= {key: shorten(row[key], MAX_TEXT) for key in ("requirement", "marker") if key in row}
+    if not readable and place.scope == "runtime":
+        row["scope"] = "unknown"
+    return Reading(row, problem)
+
+
+def _add_marker(row: Row, marker: str) -> None:
+    meaning = parse_marker(marker)
+    row["marker"] = marker
+    if meaning.extras:
+        row["groups"] = _join_groups((*row.get("groups", ()), *meaning.extras))
+    if meaning.needs_extra:
+        row["optional"] = True
+        row["scope"] = "optional" if row["scope"] == "runtime" else row["scope"]
+
+
+def _join_groups(groups: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({shorten(group, MAX_NAME) for group in groups})[:MAX_GROUPS])
 
 
 def classify_url(url: str) -> DependencySource:

@@ -5,7 +5,8 @@ So however long answers take, no stretch of a limit's length holds more requests
 they arrive. The clock is Valkey's.
 
 What an upstream reports as left lowers the budget until its reset; requests that are under way count against
-it. While Valkey is away each process keeps to a tenth of each limit, so that ten processes stay within it.
+it. While Valkey is away each process keeps to a tenth of each limit, so that ten processes stay within it. Where
+Valkey has forgotten what was sent, as one that came back empty, nothing is sent for as long as it may still count.
 """
 
 import secrets
@@ -26,28 +27,36 @@ KEPT_FOR_ON_DEMAND = 10
 LOCAL_SHARE = 10
 """What a process allows itself while Valkey is away: one in so many."""
 _REMEMBERED = 20_000
+LOSS_SECONDS = 60
+"""How long nothing is sent after a loss, at the most. Of longer limits the upstream's own headers tell what is left."""
 FIRST_STRIKE_SECONDS = 60
 """How long to wait where an upstream refuses without saying how long; doubled each time, up to an hour."""
 
 # KEYS: sent (sorted set: ticket -> when it surely had arrived; in the future while under way), under way (of the
-# whole provider), reported (hash), hold (hash). ARGV: ticket, lease, concurrency, kept share or 0, then limits.
+# whole provider), reported (hash), hold (hash), memory (hash: which memory this is, and when an earlier one was found
+# to be lost). ARGV: ticket, lease, concurrency, kept share or 0, the memory that the caller knows or nothing, a name
+# for a new one, how long a loss counts at most, then limits. Answers: what, seconds, the memory.
 _TAKE = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local ticket, lease, concurrency, share = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local function exact(moment) return string.format('%.6f', moment) end
 local function kept(limit) if share == 0 then return 0 end return math.floor(limit / share) end
+local memory = redis.call('HGET', KEYS[5], 'name')
+if not memory then memory = ARGV[6] redis.call('HSET', KEYS[5], 'name', memory) end
+if ARGV[5] ~= '' and ARGV[5] ~= memory then redis.call('HSETNX', KEYS[5], 'lost', exact(now)) end
+local function answer(what, seconds) return {what, tostring(seconds), memory} end
 local hold = tonumber(redis.call('HGET', KEYS[4], 'until') or '0')
-if hold > now then return {'limit', tostring(hold - now)} end
+if hold > now then return answer('limit', hold - now) end
 local reported = redis.call('HMGET', KEYS[3], 'remaining', 'reset', 'limit')
 if reported[1] and tonumber(reported[2]) > now then
   local left = tonumber(reported[1]) - kept(tonumber(reported[3]))
-  if left < 1 then return {'limit', tostring(tonumber(reported[2]) - now)} end
+  if left < 1 then return answer('limit', tonumber(reported[2]) - now) end
   -- Those under way may be counted in it or not: their answers will tell.
-  if left - redis.call('ZCOUNT', KEYS[1], '(' .. exact(now), '+inf') < 1 then return {'busy', '0.05'} end
+  if left - redis.call('ZCOUNT', KEYS[1], '(' .. exact(now), '+inf') < 1 then return answer('busy', 0.05) end
 end
 local wait, longest = 0, 0
-for at = 5, #ARGV, 2 do
+for at = 8, #ARGV, 2 do
   local limit, seconds = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   local allowed = limit - kept(limit)
   longest = math.max(longest, seconds)
@@ -56,15 +65,17 @@ for at = 5, #ARGV, 2 do
     wait = math.max(wait, math.min(tonumber(oldest[2]), now) + seconds - now)
   end
 end
-if wait > 0 then return {'limit', tostring(wait)} end
+local lost = redis.call('HGET', KEYS[5], 'lost')
+if lost then wait = math.max(wait, tonumber(lost) + math.min(longest, tonumber(ARGV[7])) - now) end
+if wait > 0 then return answer('limit', wait) end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', exact(now))
-if redis.call('ZCARD', KEYS[2]) >= concurrency then return {'busy', '0.05'} end
+if redis.call('ZCARD', KEYS[2]) >= concurrency then return answer('busy', 0.05) end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', exact(now - longest))
 for at = 1, 2 do
   redis.call('ZADD', KEYS[at], exact(now + lease), ticket)
   redis.call('EXPIRE', KEYS[at], math.ceil(longest + lease) + 60)
 end
-return {'taken', '0'}
+return answer('taken', 0)
 """
 
 # KEYS: as above, with the reported resource's hash at 3. ARGV: ticket, whether it was sent, remaining, limit,
@@ -135,6 +146,7 @@ class Limiter:
         self._lease_seconds = lease_seconds
         self._local = _LocalBudgets()
         self._left: dict[tuple[str, str], tuple[int, float]] = {}
+        self._memory = ""
 
     async def take(self, call: Call) -> Ticket | Wait:
         """A ticket if there is room, else how long to wait before asking again."""
@@ -144,8 +156,12 @@ class Limiter:
         figures = [figure for limit in limits for figure in (limit.requests, limit.seconds)]
         answer = await self._shared.run(
             _TAKE,
-            self._keys(call, call.resource),
-            [ticket, self._lease_seconds, self._limits.concurrency, share, *figures],
+            [*self._keys(call, call.resource), make_key(self._provider, "memory")],
+            [
+                *(ticket, self._lease_seconds, self._limits.concurrency, share),
+                *(self._memory, secrets.token_hex(8), LOSS_SECONDS),
+                *figures,
+            ],
         )
         if answer is None:
             alone = self._shared.is_alone
@@ -156,7 +172,7 @@ class Limiter:
                 concurrency=self._limits.concurrency if alone else 1,
             )
             return wait or Ticket(ticket)
-        outcome, seconds = answer[0].decode(), float(answer[1])
+        outcome, seconds, self._memory = answer[0].decode(), float(answer[1]), answer[2].decode()
         if outcome == "taken":
             self._local.note(call, ticket)
             return Ticket(ticket)

@@ -10,17 +10,23 @@ import httpx
 import structlog
 from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind, StatusCode
+from wump_core.telemetry.figures import SECONDS
 
 from wump_worker.http.calls import Call, call_of, show_url
 
 log = structlog.get_logger("wump.http")
 _tracer = trace.get_tracer("wump.http")
 _meter = metrics.get_meter("wump.http")
+_METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
+_EXPECTED = frozenset({"ok", "not_modified", "not_found"})
 _calls = _meter.create_counter(
     "provider.api.calls", unit="{call}", description="Requests of providers by resource and outcome."
 )
 _duration = _meter.create_histogram(
-    "http.client.request.duration", unit="s", description="Time for one request, its whole answer included."
+    "http.client.request.duration",
+    unit="s",
+    description="Time for one request, its whole answer included.",
+    explicit_bucket_boundaries_advisory=SECONDS,
 )
 _left = _meter.create_gauge(
     "provider.rate_limit.remaining", unit="{request}", description="What an upstream says is left of a budget."
@@ -47,8 +53,9 @@ class MeasuredTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request and note what became of it."""
         call = call_of(request)
+        method = request.method if request.method in _METHODS else "_OTHER"
         attributes: dict[str, str | int] = {
-            "http.request.method": request.method,
+            "http.request.method": method,
             "server.address": request.url.host,
             "server.port": request.url.port or (443 if request.url.scheme == "https" else 80),
         }
@@ -60,7 +67,7 @@ class MeasuredTransport(httpx.AsyncBaseTransport):
         }
         started = time.perf_counter()
         with _tracer.start_as_current_span(
-            request.method,
+            method,
             kind=SpanKind.CLIENT,
             attributes=attributes | details,
             record_exception=False,
@@ -89,7 +96,8 @@ class MeasuredTransport(httpx.AsyncBaseTransport):
                 seconds = time.perf_counter() - started
                 _duration.record(seconds, attributes)
                 count_call(self._provider, call, outcome)
-                log.debug(
+                say = log.debug if outcome in _EXPECTED else log.info
+                say(
                     "provider.call",
                     provider=self._provider,
                     resource=call.resource,

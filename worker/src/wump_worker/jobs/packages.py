@@ -6,7 +6,6 @@ from wump_core.errors import NotFound, ProviderError
 from wump_core.providers import Provider
 from wump_core.purl import Purl, parse_purl
 from wump_core.records import PackageRecord
-from wump_core.settings import TokenSettings
 from wump_core.store.executions import Execution
 from wump_core.store.facts import add_names, save_packages, save_unchanged_packages
 from wump_core.store.packages import add_packages, save_missing_package
@@ -59,20 +58,12 @@ async def _finish(
         purls = [item.purl for item in record.dependencies or () if item.purl]
         await schedule.plan_followed_packages(connection, purls, depth=depth - 1)
     claim = record.repository
-    if claim and _may_read(resources, claim.host):
+    if claim and claim.host in resources.hosts_with_token("fetch_tree"):
         await schedule.plan_repository_of_tracked(connection, record.purl, f"https://{claim.host}/{claim.path}")
     outcome = {"code": "saved", "provider": provider, "version": record.latest_version}
     if record.dependencies_unknown:
         outcome["message"] = record.dependencies_unknown
     await schedule.finish(connection, execution, records_processed=len(record.dependencies or ()), outcome=outcome)
-
-
-def _may_read(resources: Resources, host: str) -> bool:
-    """Whether repositories there are read unasked: without a token, a host answers too seldom for that."""
-    return any(
-        isinstance(provider.settings, TokenSettings) and provider.settings.token
-        for provider in resources.providers.choose_for_host("fetch_tree", host)
-    )
 
 
 async def _save_missing(resources: Resources, execution: Execution, purl: Purl, provider: str, reason: str) -> None:

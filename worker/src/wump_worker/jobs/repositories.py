@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from wump_core import schedule
-from wump_core.errors import InvalidManifest, LeaseLost, NotFound, WumpError
+from wump_core.errors import InvalidManifest, NotFound, WumpError
 from wump_core.hosts import RepositoryUrl, make_permalink, parse_repository_url
 from wump_core.manifests import NoManifest, choose_siblings, fits, is_ending
 from wump_core.noise import mark_path
 from wump_core.providers import Provider
 from wump_core.records import RepositoryClaim, RepositoryRecord, TreeEntry, TreeRecord
+from wump_core.store.copies import save_copies
 from wump_core.store.executions import Execution
 from wump_core.store.files import (
     FileFacts,
@@ -20,12 +21,13 @@ from wump_core.store.files import (
     RepositoryFacts,
     add_repository_names,
     list_known_files,
-    save_copies,
     save_repository,
 )
 from wump_core.store.providers import save_attempt
+from wump_core.store.renames import place_repository
 from wump_core.store.repositories import add_repositories, save_missing_repository
 
+from wump_worker.jobs.owners import save_owners
 from wump_worker.resources import Resources
 
 FETCH_TREE = "fetch_tree"
@@ -49,27 +51,26 @@ async def read_repository(resources: Resources, execution: Execution) -> None:
     url = parse_repository_url(execution.subject)
     if url is None:
         raise WumpError(f"{execution.subject} names no repository: expected https://host/owner/name")
-    claim = RepositoryClaim(host=url.host, path=url.path, owner=url.owner)
-    async with resources.engine.begin() as connection:
-        repository_id = (await add_repositories(connection, [claim]))[url.host, url.path]
-        known = await list_known_files(connection, repository_id)
     try:
         provider, (record, tree) = await resources.providers.fetch_from_host(
             FETCH_TREE, url.host, lambda provider: _fetch(resources, provider, url, execution)
         )
     except NotFound as error:
-        await _save_missing(resources, execution, repository_id, str(error))
+        await _save_missing(resources, execution, url, str(error))
         return
     # Under its name of today, so that a renamed one doesn't cost a redirect for each file.
-    current = f"https://{url.host}/{record.path}"
-    reading = _Reading(resources, provider, url, current, tree, {(item.path, item.provider): item for item in known})
+    current_url = f"https://{url.host}/{record.path}"
+    current = parse_repository_url(current_url) or url
+    repository_id, known = await _place(resources, url, current, record)
+    reading = _Reading(
+        resources, provider, current, current_url, tree, {(item.path, item.provider): item for item in known}
+    )
     facts = await reading.read(record)
     async with resources.engine.begin() as connection:
         names = await add_repository_names(connection, facts)
     async with resources.engine.begin() as connection:
         count = await save_repository(connection, repository_id, facts, names)
-        if not await schedule.renew(connection, execution):
-            raise LeaseLost(f"execution {execution.id} of {execution.subject} was taken over")
+        await schedule.hold(connection, execution)
     async with resources.engine.begin() as connection:
         await save_copies(connection, reading.contents)
         await save_attempt(connection, provider.name, FETCH_TREE, url.url, error=None)
@@ -87,8 +88,23 @@ async def _fetch(
     return record, await provider.fetch_tree(context, f"https://{url.host}/{record.path}", record.default_branch)
 
 
-async def _save_missing(resources: Resources, execution: Execution, repository_id: int, reason: str) -> None:
+async def _place(
+    resources: Resources, url: RepositoryUrl, current: RepositoryUrl, record: RepositoryRecord
+) -> tuple[int, list[KnownFile]]:
+    """Say who owns it, and find the row of its facts and the files that are known: those of its name of today."""
+    await save_owners(resources, [record])
+    claims = [RepositoryClaim(host=name.host, path=name.path, owner=name.owner) for name in (url, current)]
     async with resources.engine.begin() as connection:
+        await add_repositories(connection, claims)
+    async with resources.engine.begin() as connection:
+        repository_id = await place_repository(connection, claims[0], claims[1], record.host_id)
+        return repository_id, await list_known_files(connection, repository_id)
+
+
+async def _save_missing(resources: Resources, execution: Execution, url: RepositoryUrl, reason: str) -> None:
+    claim = RepositoryClaim(host=url.host, path=url.path, owner=url.owner)
+    async with resources.engine.begin() as connection:
+        repository_id = (await add_repositories(connection, [claim]))[url.host, url.path]
         await save_missing_repository(connection, repository_id, reason)
         outcome = {"code": NotFound.code, "message": reason}
         await schedule.finish(connection, execution, records_processed=0, outcome=outcome)
@@ -152,7 +168,8 @@ class _Reading:
         path, name = task
         version = next(item.version for item in self.resources.providers.active if item.name == name)
         blobs = [f"{item}\0{entry.blob if (entry := self._entries.get(item)) else ''}" for item in sorted(reads)]
-        text = "\0\0".join([name, version, path, self._entries[path].blob, *blobs])
+        wanted = ["transitive"] if self.resources.settings.transitive else []
+        text = "\0\0".join([name, version, path, self._entries[path].blob, *blobs, *wanted])
         return UUID(bytes=hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).digest())
 
     async def _read_file(self, path: str, name: str) -> FileFacts | None:
@@ -185,6 +202,7 @@ class _Reading:
             url=make_permalink(self.url.host, self.url.path, revision, path),
             record=record,
             error=error,
+            transitive=self.resources.settings.transitive,
         )
 
     async def _fetch_sibling(self, path: str) -> bytes | None:

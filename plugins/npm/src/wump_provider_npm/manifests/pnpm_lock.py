@@ -14,7 +14,7 @@ fixes the package manager itself.
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from wump_core import DependencySource, ManifestRecord, Scope
+from wump_core import DependencySource, ManifestRecord, Scope, is_code_host
 
 from wump_provider_npm.dependencies import SCOPE_BY_FIELD
 from wump_provider_npm.manifests.catalogs import DEFAULT, PREFIX
@@ -198,9 +198,9 @@ def _split_key(key: str) -> tuple[str, str, DependencySource]:
         return "", "", find_source(path)
     parts = path.split("/")
     if len(parts) > 1 and not key.startswith("/") and "." in parts[0]:  # a registry's or repository's host
-        if len(parts) == 4 and not parts[3][:1].isdigit():
+        if is_code_host(parts[0]) or (len(parts) == 4 and not parts[3][:1].isdigit()):
             return "", "", "git"
         parts = parts[1:]
     width = 2 if parts[0].startswith("@") else 1
     version = parts[width].partition("_")[0] if len(parts) > width else ""
-    return "/".join(parts[:width]), version, "registry"
+    return "/".join(parts[:width]), version if version[:1].isdigit() else "", "registry"

@@ -139,7 +139,7 @@ FORMATS: tuple[Format, ...] = (
         name=conda.CONDA_LOCK,
         globs=("conda-lock.yml", "*.conda-lock.yml"),
         kind="lockfile",
-        max_bytes=MAX_LOCK_BYTES,
+        max_bytes=conda.MAX_LOCK_BYTES,
         yields="The locked packages whose manager is pip; ranges, and what is direct, by the environment files that it "
         "names.",
         parse=conda.parse_conda_lock,

@@ -15,7 +15,7 @@ from wump_provider_pypi.fields import quote
 from wump_provider_pypi.findings import Findings, make_project
 from wump_provider_pypi.manifests.includes import Included
 from wump_provider_pypi.manifests.located import Located
-from wump_provider_pypi.manifests.locked import Locked, add_locked
+from wump_provider_pypi.manifests.locked import add_locked
 from wump_provider_pypi.manifests.requirements_lines import parse_line
 from wump_provider_pypi.manifests.requirements_txt import parse_entry, read_strangers
 from wump_provider_pypi.manifests.scopes import scope_of_groups, scope_of_path
@@ -24,6 +24,9 @@ from wump_provider_pypi.requirements import Place
 
 ENVIRONMENT = "environment.yml"
 CONDA_LOCK = "conda-lock.yml"
+MAX_LOCK_BYTES = 8_000_000
+"""Half of what other lockfiles may have, since YAML takes longer."""
+
 ENVIRONMENT_GLOBS = tuple(
     f"{stem}.{ending}" for stem in ("environment*", "*environment", "conda") for ending in ("yml", "yaml")
 )
@@ -82,17 +85,14 @@ def parse_conda_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -
             requirement = asked.get(identity[0]) if asked is not None else None
             direct = identity[0] in asked if asked is not None else identity[0] not in required
             groups = (canonicalize_name(category),) if category not in ("", "main") else ()
-            locked = Locked(
-                name=str(name),
+            optional = package.get("optional") == "true"
+            add_locked(
+                findings,
+                str(name),
+                Place(None, name.line, scope_of_groups(groups), groups, optional, direct),
                 version=str(version) or None,
-                scope=scope_of_groups(groups),
-                groups=groups,
-                direct=direct,
-                optional=package.get("optional") == "true",
                 requirement=requirement,
-                line=name.line,
             )
-            add_locked(findings, locked)
     return findings.finish(path, CONDA_LOCK, "lockfile", needs=tuple(_sources(path, document)))
 
 

@@ -48,7 +48,7 @@ def parse_core_metadata(path: str, content: bytes, siblings: Mapping[str, bytes]
         if problem:
             findings.note(problem, field="Requires-Dist", line=number)
         # `package[all]` that needs `package[a]` is how extras are put together, not a dependency.
-        if dependency and canonicalize_name(dependency.name) != own_name:
+        if dependency and canonicalize_name(dependency["name"]) != own_name:
             findings.add(dependency)
     return findings.finish(path, METADATA, project=project)
 

@@ -23,6 +23,8 @@ MAX_GROUPS = 25
 def add_dependency_groups(document: Document) -> None:
     """Read `[dependency-groups]`."""
     table = document.table(_TABLE)
+    if not table:
+        return
     entries: dict[str, list[tuple[TomlPath, Any]]] = {}
     includers: dict[str, list[str]] = {}
     for written in table:

@@ -1,15 +1,16 @@
 """One TOML manifest under reading: its data, its lines, and what has been found."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
-from wump_core import DependencyRecord, DependencySource, decode_text
+from wump_core import DependencySource, Scope, decode_text
 
 from wump_provider_pypi.fields import MAX_SHORT, make_storable, quote, shorten
 from wump_provider_pypi.findings import Findings
 from wump_provider_pypi.manifests.toml import load_toml
 from wump_provider_pypi.manifests.toml_lines import TomlPath, find_lines
-from wump_provider_pypi.requirements import Place, Reading, canonical_name, leading_name, parse_requirement
+from wump_provider_pypi.requirements import Place, Reading, canonical_name, parse_requirement
 
 MAX_LINE_LENGTH = 20_000
 """Longer ones were not written by hand, and aren't searched for every entry."""
@@ -25,8 +26,9 @@ class Document:
         self.findings = Findings()
         self.own_name: str | None = None
         self.sources: dict[str, tuple[DependencySource, str | None]] = {}
-        self._lines = find_lines(text)
-        self._text_lines = text.split("\n")
+        self._text = text
+        self._lines: dict[TomlPath, int] | None = None
+        self._text_lines: list[str] = []
 
     def table(self, *path: str) -> dict[str, Any]:
         """A table; empty where there is none, which is noted where something else stands in its place."""
@@ -56,6 +58,8 @@ class Document:
 
     def line(self, path: TomlPath, needle: str) -> int | None:
         """The line of a key or element, where that line really holds the needle; null when unsure."""
+        if self._lines is None:  # most manifests without dependencies never ask
+            self._lines, self._text_lines = find_lines(self._text), self._text.split("\n")
         line = self._lines.get(path)
         text = "" if line is None else self._text_lines[line - 1]
         return line if text and len(text) <= MAX_LINE_LENGTH and needle in text else None
@@ -65,32 +69,37 @@ class Document:
         last = path[-1] if path else ""
         self.findings.note(message, field=field_of(path), line=self.line(path, last if isinstance(last, str) else ""))
 
-    def add_requirement(self, path: TomlPath, entry: object, place: Place) -> DependencyRecord | None:
-        """Read one PEP 508 entry and keep it."""
-        if not isinstance(entry, str):
-            self.note(f"expected a requirement, found {quote(entry)}", path)
-            return None
-        line = self.line(path, leading_name(entry.strip()) or "")
-        return self.add(path, parse_requirement(entry, place._replace(line=line)))
+    def add_requirements(
+        self, *path: str, scope: Scope = "runtime", groups: tuple[str, ...] = (), optional: bool = False
+    ) -> None:
+        """Read an array of PEP 508 entries and keep them."""
+        place = Place(field_of(path), None, scope, groups, optional)
+        for entry_path, entry in self.entries(*path):
+            self.add_requirement(entry_path, entry, place)
 
-    def add(self, path: TomlPath, reading: Reading) -> DependencyRecord | None:
+    def add_requirement(self, path: TomlPath, entry: object, place: Place) -> None:
+        """Read one PEP 508 entry and keep it."""
+        if isinstance(entry, str):
+            self.add(path, parse_requirement(entry, place))
+        else:
+            self.note(f"expected a requirement, found {quote(entry)}", path)
+
+    def add(self, path: TomlPath, reading: Reading) -> None:
         """Keep what was read at a path: its line, and its source where a table says another one."""
-        dependency, problem = reading
-        name = dependency.name if dependency else ""
-        line = dependency.line if dependency and dependency.line else self.line(path, name)
+        row, problem = reading
+        name = row["name"] if row else ""
+        line = row["line"] if row and row["line"] else self.line(path, name)
         if problem:
             self.findings.note(problem, field=field_of(path), line=line)
-        if dependency is None or canonical_name(name) == self.own_name:
-            return None
-        changes: dict[str, Any] = {} if line == dependency.line else {"line": line}
-        if dependency.source == "registry" and (other := self.sources.get(canonical_name(name))):
-            changes |= {"source": other[0], "purl": None}
-            changes["requirement"] = dependency.requirement or other[1]
-        dependency = dependency.model_copy(update=changes) if changes else dependency
-        self.findings.add(dependency)
-        return dependency
+        if row is None or (self.own_name and canonical_name(name) == self.own_name):
+            return
+        row["line"] = line
+        if self.sources and row["purl"] and (other := self.sources.get(canonical_name(name))):
+            row |= {"source": other[0], "purl": None, "requirement": row.get("requirement") or other[1]}
+        self.findings.add(row)
 
 
+@lru_cache(maxsize=1_024)
 def field_of(path: TomlPath) -> str:
     """A path as a key of the document is written; numbers of elements are left out."""
     return shorten(make_storable(".".join(part for part in path if isinstance(part, str))), MAX_SHORT)

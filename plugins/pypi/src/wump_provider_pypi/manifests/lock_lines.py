@@ -5,14 +5,11 @@ one search; only where they tell the same names in the same order as the data ar
 null, whatever a text may hold in strings and comments.
 """
 
-import json
 import re
-from collections.abc import Iterable
 from typing import Any
 
 _TOML_NAME = re.compile(r"""^[ \t]*name[ \t]*=[ \t]*["']([^"'\n]*)["']""", re.MULTILINE)
-_JSON_OPENING = re.compile(r'":[ \t]*\{')
-_JSON_KEY = re.compile(r'[ \t]*("[^"\\\n]*(?:\\.[^"\\\n]*)*"):')
+_SECOND_LEVEL = re.compile(r'\s*\{\s*"[^"\\]*":\s*\{\r?(\n[ \t]+)"')
 
 
 def find_table_lines(text: str, key: str, tables: object) -> list[int | None]:
@@ -37,35 +34,17 @@ def find_table_lines(text: str, key: str, tables: object) -> list[int | None]:
 
 
 def find_object_lines(text: str, document: dict[str, Any]) -> dict[tuple[str, str], int]:
-    """The line of each key that holds an object, two levels deep, in a JSON text with one key to a line."""
-    expected = list(_object_keys(document, 0))
-    openings = [match.start() for match in _JSON_OPENING.finditer(text)]
-    if len(openings) != len(expected):
+    """The line of each key two levels deep, in a JSON text with one key to a line."""
+    first = _SECOND_LEVEL.match(text)
+    keys = [(outer, key) for outer, inner in document.items() if isinstance(inner, dict) for key in inner]
+    places = list(re.finditer(rf'{first[1]}"([^"\\]*)":', text)) if first else []
+    if [place[1] for place in places] != [key for _, key in keys]:
         return {}
     lines: dict[tuple[str, str], int] = {}
-    line, counted, outer = 1, 0, ""
-    for opening, (depth, key) in zip(openings, expected, strict=True):
-        start = text.rfind("\n", counted, opening) + 1 or counted
-        match = _JSON_KEY.match(text, start)
-        if match is None or match.end() != opening + 2 or not _says(match[1], key):
-            return {}
+    line, counted = 1, 0
+    for key, place in zip(keys, places, strict=True):
+        start = place.start(1)
         line += text.count("\n", counted, start)
         counted = start
-        if depth == 0:
-            outer = key
-        elif depth == 1:
-            lines[outer, key] = line
+        lines[key] = line
     return lines
-
-
-def _says(quoted: str, key: str) -> bool:
-    return (json.loads(quoted) if "\\" in quoted else quoted[1:-1]) == key
-
-
-def _object_keys(document: dict[str, Any], depth: int) -> Iterable[tuple[int, str]]:
-    if depth > 4:
-        return
-    for key, value in document.items():
-        if isinstance(value, dict):
-            yield depth, key
-            yield from _object_keys(value, depth + 1)

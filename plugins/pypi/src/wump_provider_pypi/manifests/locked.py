@@ -6,35 +6,31 @@ that is not at hand, a package that no other one requires is taken for one that 
 
 import posixpath
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
-from packaging.utils import canonicalize_name
-from wump_core import DependencyRecord, DependencySource, InvalidManifest, ManifestRecord, Project, Scope
+from wump_core import (
+    DependencyRecord,
+    DependencySource,
+    InvalidManifest,
+    ManifestRecord,
+    Project,
+    Scope,
+    decode_text,
+)
 
 from wump_provider_pypi.fields import MAX_SHORT, is_storable, quote
 from wump_provider_pypi.findings import Findings
+from wump_provider_pypi.manifests.lock_lines import find_table_lines
+from wump_provider_pypi.manifests.pyproject import parse_pyproject
 from wump_provider_pypi.manifests.scopes import STRENGTH, strongest
-from wump_provider_pypi.requirements import Place, make_dependency
+from wump_provider_pypi.manifests.toml import load_toml
+from wump_provider_pypi.requirements import Place, canonical_name, make_dependency
 
-MAX_LOCK_BYTES = 8_000_000
+MAX_LOCK_BYTES = 16_000_000
 
-
-class Locked(NamedTuple):
-    """One package of a lockfile, still in the file's own terms. `marker` is one that was valid when it was locked."""
-
-    name: str
-    version: str | None = None
-    scope: Scope = "runtime"
-    groups: tuple[str, ...] = ()
-    direct: bool = True
-    optional: bool = False
-    marker: str | None = None
-    requirement: str | None = None
-    source: DependencySource = "registry"
-    location: str | None = None
-    line: int | None = None
-    field: str | None = None
+Location: TypeAlias = tuple[DependencySource, str | None] | None
+"""Where a package comes from, with the address; null for the registry."""
 
 
 class Beside(NamedTuple):
@@ -46,7 +42,7 @@ class Beside(NamedTuple):
 
     def asks_for(self, name: str) -> bool:
         """Whether it names the package."""
-        return bool(self.declared and canonicalize_name(name) in self.declared)
+        return bool(self.declared and canonical_name(name) in self.declared)
 
     def scopes(self, needs: Mapping[str, Iterable[str]]) -> dict[str, Scope]:
         """The scope of all that it leads to, where `needs` is what each package requires."""
@@ -57,12 +53,14 @@ class Beside(NamedTuple):
 
     def groups_of(self, name: str) -> tuple[str, ...]:
         """The extras and groups in which it names the package."""
-        entries = (self.declared or {}).get(canonicalize_name(name), ())
+        entries = (self.declared or {}).get(canonical_name(name), ())
         return tuple(dict.fromkeys(group for entry in entries for group in entry.groups))
 
     def requirement_of(self, name: str) -> str | None:
         """The range that it writes, where it writes a single one."""
-        entries = (self.declared or {}).get(canonicalize_name(name), ())
+        if not self.declared:
+            return None
+        entries = self.declared.get(canonical_name(name), ())
         written = {entry.requirement for entry in entries if entry.source == "registry"}
         return written.pop() if len(written) == 1 else None
 
@@ -88,29 +86,96 @@ def read_beside(
     declared: dict[str, list[DependencyRecord]] = {}
     for dependency in record.dependencies:
         if dependency.scope != "build":
-            declared.setdefault(canonicalize_name(dependency.name), []).append(dependency)
+            declared.setdefault(canonical_name(dependency.name), []).append(dependency)
     return Beside((beside,), declared, record.project)
 
 
-def add_locked(findings: Findings, package: Locked) -> None:
-    """Keep one package; what can't be kept is noted."""
-    version = package.version
+class Lockfile:
+    """The packages of a lockfile of tables that stands beside a pyproject.toml."""
+
+    def __init__(
+        self,
+        path: str,
+        content: bytes,
+        siblings: Mapping[str, bytes],
+        key: str,
+        requires: Callable[[dict[str, Any]], Iterable[str]],
+    ) -> None:
+        """Read the file into `document`, and the manifest into `beside`.
+
+        Args:
+            key: The array of tables that holds the packages.
+            requires: The canonical names of what a package requires.
+
+        Raises:
+            InvalidManifest: It is no UTF-8, or no TOML.
+        """
+        text = decode_text(content)
+        self.document = load_toml(text)
+        self.findings = Findings()
+        self.beside = read_beside(path, siblings, self.findings, "pyproject.toml", parse_pyproject)
+        self._path, self._key = path, key
+        self._tables = packages_of(self.findings, self.document.get(key), key)
+        self._lines = find_table_lines(text, key, self.document.get(key))
+        needs: dict[str, list[str]] = {}
+        for _, package in self._tables:
+            needs.setdefault(canonical_name(package["name"]), []).extend(requires(package))
+        self._scopes = self.beside.scopes(needs)
+        self._required = {other for name, others in needs.items() for other in others if other != name}
+
+    def packages(self) -> Iterator[tuple[str, dict[str, Any], int | None]]:
+        """Canonical name, table and line of each package, until a bound is reached."""
+        for number, package in self._tables:
+            if self.findings.stop(field=self._key):
+                return
+            yield canonical_name(package["name"]), package, self._lines[number]
+
+    def scope_of(self, name: str) -> Scope | None:
+        """The scope in which the manifest leads to a package; null where it doesn't, or is not at hand."""
+        return self._scopes.get(name)
+
+    def add(self, name: str, package: dict[str, Any], place: Place, marker: object, location: Location) -> None:
+        """Keep one package; whether it was asked for, and by which range, the manifest says."""
+        asked = self.beside.asks_for(name) if self.beside.declared is not None else name not in self._required
+        add_locked(
+            self.findings,
+            package["name"],
+            place._replace(direct=asked),
+            version=text_of(package.get("version")),
+            requirement=self.beside.requirement_of(name),
+            marker=text_of(marker),
+            location=location,
+        )
+
+    def finish(self, format_name: str) -> ManifestRecord:
+        """The record of the file."""
+        return self.findings.finish(
+            self._path, format_name, "lockfile", project=self.beside.project, needs=self.beside.needs
+        )
+
+
+def add_locked(
+    findings: Findings,
+    name: str,
+    place: Place,
+    *,
+    version: str | None,
+    requirement: str | None = None,
+    marker: str | None = None,
+    location: Location = None,
+) -> None:
+    """Keep one package; what can't be kept is noted. `marker` is one that was valid when it was locked."""
     if version and (len(version) > MAX_SHORT or not is_storable(version)):
-        findings.note(f"{quote(package.name)}: the version can't be stored", line=package.line)
+        findings.note(f"{quote(name)}: the version can't be stored", line=place.line)
         version = None
-    requirement = package.requirement or (package.location if package.source != "registry" else None)
-    dependency, problem = make_dependency(
-        package.name,
-        Place(package.field, package.line, package.scope, package.groups, package.optional, package.direct),
-        requirement=requirement,
-        resolved_version=version,
-        marker=package.marker,
-        source=package.source,
+    source, address = location or ("registry", None)
+    row, problem = make_dependency(
+        name, place, requirement=requirement or address, resolved_version=version, marker=marker, source=source
     )
     if problem:
-        findings.note(problem, line=package.line)
-    if dependency:
-        findings.add(dependency)
+        findings.note(problem, line=place.line)
+    if row:
+        findings.add(row)
 
 
 def reach(roots: Mapping[Scope, Iterable[str]], needs: Mapping[str, Iterable[str]]) -> dict[str, Scope]:

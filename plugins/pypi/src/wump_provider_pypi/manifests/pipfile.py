@@ -15,7 +15,7 @@ from wump_provider_pypi.fields import quote
 from wump_provider_pypi.findings import Findings
 from wump_provider_pypi.manifests.document import Document
 from wump_provider_pypi.manifests.lock_lines import find_object_lines
-from wump_provider_pypi.manifests.locked import Beside, Locked, add_locked, read_beside, text_of
+from wump_provider_pypi.manifests.locked import Beside, add_locked, read_beside, text_of
 from wump_provider_pypi.manifests.poetry import location_of, parse_constraint
 from wump_provider_pypi.manifests.scopes import scope_of_group
 from wump_provider_pypi.requirements import Place
@@ -48,7 +48,9 @@ def parse_pipfile(path: str, content: bytes, siblings: Mapping[str, bytes]) -> M
             if document.findings.stop(field=category):
                 break
             place = Place(category[:255], document.line((category, name), name), scope, groups)
-            document.add((category, name), parse_constraint(name, _with_markers(value), place))
+            # Pipenv puts the key before the version and hands both to pip: extras may stand in the key too.
+            plain_name = name.partition("[")[0] if name.endswith("]") else name
+            document.add((category, name), parse_constraint(plain_name, _with_markers(value), place))
     return document.findings.finish(path, PIPFILE)
 
 
@@ -66,16 +68,41 @@ def parse_pipfile_lock(path: str, content: bytes, siblings: Mapping[str, bytes])
     for category, packages in document.items():
         if category in _NO_CATEGORY or not isinstance(packages, dict):
             continue
-        marked = any(isinstance(package, dict) and "index" in package for package in packages.values())
-        for name, package in packages.items():
-            if findings.stop(field=category):
-                break
-            line = lines.get((category, name))
-            if isinstance(package, dict):
-                _add_package(findings, name, package, category, beside, line=line, marked=marked)
-            else:
-                findings.note(f"{quote(name)}: expected an object", field=category, line=line)
+        _add_category(findings, category, packages, beside, lines)
     return findings.finish(path, PIPFILE_LOCK, "lockfile", needs=beside.needs)
+
+
+def _add_category(
+    findings: Findings,
+    category: str,
+    packages: dict[str, Any],
+    beside: Beside,
+    lines: Mapping[tuple[str, str], int],
+) -> None:
+    # Pipenv writes an `index` only behind what the Pipfile names.
+    marked = any(isinstance(package, dict) and "index" in package for package in packages.values())
+    field, (scope, groups) = category[:255], _meaning(category)
+    for name, package in packages.items():
+        if findings.stop(field=category):
+            return
+        line = lines.get((category, name))
+        if not isinstance(package, dict):
+            findings.note(f"{quote(name)}: expected an object", field=category, line=line)
+            continue
+        location = location_of(package)
+        version, markers = package.get("version"), package.get("markers")
+        version = version.strip() if isinstance(version, str) else None
+        asked = beside.asks_for(name) if beside.declared is not None else not marked or "index" in package
+        direct = asked or location is not None
+        add_locked(
+            findings,
+            name,
+            Place(field, line, scope, groups, direct=direct),
+            version=version.removeprefix("==").lstrip() if version else None,
+            requirement=beside.requirement_of(name) or (None if location else version),
+            marker=text_of(markers) if markers else None,
+            location=location,
+        )
 
 
 def load_json(text: str) -> dict[str, Any]:
@@ -84,7 +111,7 @@ def load_json(text: str) -> dict[str, Any]:
     Raises:
         InvalidManifest: It is something else, is nested too deeply, or holds too many values.
     """
-    if sum(map(text.count, ",[{")) > MAX_VALUES:
+    if len(text) > MAX_VALUES and sum(map(text.count, ",[{")) > MAX_VALUES:
         raise InvalidManifest(f"no JSON that is read: more than {MAX_VALUES:,} values")
     try:
         document = json.loads(text)
@@ -95,37 +122,6 @@ def load_json(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidManifest("must be a JSON object")
     return document
-
-
-def _add_package(
-    findings: Findings,
-    name: str,
-    package: dict[str, Any],
-    category: str,
-    beside: Beside,
-    *,
-    line: int | None,
-    marked: bool,
-) -> None:
-    """Keep one package. Pipenv writes an `index` only behind what the Pipfile names."""
-    scope, groups = _meaning(category)
-    version = text_of(package.get("version"))
-    source, location = location_of(package) or ("registry", None)
-    is_direct = beside.asks_for(name) if beside.declared is not None else not marked or "index" in package
-    locked = Locked(
-        name=name,
-        version=version.removeprefix("==").strip() if version else None,
-        scope=scope,
-        groups=groups,
-        direct=is_direct or source != "registry",
-        marker=text_of(package.get("markers")),
-        requirement=beside.requirement_of(name) or (version if source == "registry" else None),
-        source=source,
-        location=location,
-        line=line,
-        field=category[:255],
-    )
-    add_locked(findings, locked)
 
 
 def _meaning(category: str) -> tuple[Scope, tuple[str, ...]]:

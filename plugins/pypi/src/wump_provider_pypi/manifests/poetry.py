@@ -43,10 +43,12 @@ def poetry_sources(document: Document) -> dict[str, tuple[DependencySource, str 
 def add_poetry(document: Document) -> None:
     """Read the dependencies, extras and groups of `[tool.poetry]`."""
     base = ("tool", "poetry")
+    if not document.table(*base):
+        return
     stated = {
-        canonicalize_name(dependency.name)
-        for dependency in document.findings.dependencies
-        if (dependency.field or "").startswith(("project.dependencies", "project.optional-dependencies"))
+        canonicalize_name(row["name"])
+        for row in document.findings.rows
+        if (row["field"] or "").startswith(("project.dependencies", "project.optional-dependencies"))
     }
     extras = _extras(document)
     for name, path, constraint in _constraints(document, (*base, "dependencies")):

@@ -41,11 +41,12 @@ def parse_pyproject(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
 
 
 def _project(document: Document) -> Project | None:
-    tables = [document.table(*path) for path in (("project",), ("tool", "poetry"), ("tool", "flit", "metadata"))]
-    name, version = (
-        next((table[key] for table in tables if isinstance(table.get(key), str)), None) for key in ("name", "version")
-    )
-    return make_project(name or tables[2].get("module"), version)
+    name, version = None, None
+    for path in (("project",), ("tool", "poetry"), ("tool", "flit", "metadata")):
+        table = document.table(*path)
+        name = name or table.get("name") or table.get("module")
+        version = version or table.get("version")
+    return make_project(name, version)
 
 
 def _add_dynamic(document: Document, included: Included) -> None:
@@ -54,12 +55,14 @@ def _add_dynamic(document: Document, included: Included) -> None:
     Poetry's own table is read, and is no gap.
     """
     dynamic = document.table("project").get("dynamic")
+    if not isinstance(dynamic, list):
+        return
     for key, words in (("dependencies", "dependencies are"), ("optional-dependencies", "extras are")):
         files = list(_dynamic_files(document, key))
         for file, place in files:
             included.add(Line(place.line or 1, "include", file))
             read_strangers(document.findings, included, place)
-        if isinstance(dynamic, list) and key in dynamic and not files and not has_poetry_dependencies(document):
+        if key in dynamic and not files and not has_poetry_dependencies(document):
             document.note(f"{words} dynamic: the build back end computes them", ("project", "dynamic"))
 
 
@@ -82,12 +85,10 @@ def _dynamic_files(document: Document, key: str) -> Iterator[tuple[str, Place]]:
 
 
 def _add_project(document: Document) -> None:
-    for path, entry in document.entries("project", "dependencies"):
-        document.add_requirement(path, entry, Place(field=field_of(path)))
-    for path, entry in document.entries("build-system", "requires"):
-        document.add_requirement(path, entry, Place(field=field_of(path), scope="build"))
+    document.add_requirements("project", "dependencies")
+    document.add_requirements("build-system", "requires", scope="build")
     for extra in document.table("project", "optional-dependencies"):
         groups = (canonicalize_name(extra),) if extra.strip() else ()
-        for path, entry in document.entries("project", "optional-dependencies", extra):
-            place = Place(field=field_of(path), scope="optional", groups=groups, optional=True)
-            document.add_requirement(path, entry, place)
+        document.add_requirements(
+            "project", "optional-dependencies", extra, scope="optional", groups=groups, optional=True
+        )

@@ -18,6 +18,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_MARKS = tuple(mark for mark, _ in _BYTE_ORDER_MARKS)
 # pip takes any codec that a comment in the first two lines names, like Python itself; these are the ones in use.
 _CODING = re.compile(
     rb"(?:[^\n]*\n)?[ \t]*\#[^\n]*?coding[:=][ \t]*(?P<name>(?:latin|iso-?8859|cp|windows|ascii|utf-?8)[-_\w]{0,12})"
@@ -49,8 +50,9 @@ def decode_requirements(content: bytes) -> str:
     Raises:
         InvalidManifest: It is not in that encoding.
     """
-    marks = (pair for pair in _BYTE_ORDER_MARKS if content.startswith(pair[0]))
-    mark, encoding = next(marks, (b"", "utf-8"))
+    mark, encoding = b"", "utf-8"
+    if content.startswith(_MARKS):
+        mark, encoding = next(pair for pair in _BYTE_ORDER_MARKS if content.startswith(pair[0]))
     if not mark and (coding := _CODING.match(content, 0, 1_000)):
         encoding = coding["name"].decode()
     try:

@@ -123,10 +123,9 @@ class Reader:
                 self._included.add(line)
             return None
         reading = parse_entry(line.text, place, editable=line.kind == "editable")
-        dependency = reading.dependency
-        if dependency and dependency.purl and (self._compiled or self._pins):
-            version = self._version_of(dependency.name, dependency.requirement)
-            return Reading(dependency.model_copy(update={"resolved_version": version}), reading.problem)
+        row = reading.dependency
+        if row and row["purl"] and (self._compiled or self._pins):
+            row["resolved_version"] = self._version_of(row["name"], row.get("requirement"))
         return reading
 
     def _version_of(self, name: str, requirement: str | None) -> str | None:

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from wump_core import Scope
 
 _TEST = frozenset({"test", "tests", "testing"})
 _DEVELOPMENT = frozenset({"dev", "devel", "develop", "development", "doc", "docs"})
 _RUNTIME = frozenset({"main", "default"})
+_TOOLS = frozenset({"lint", "linting", "format", "style", "typing", "types", "ci", "tox", "nox", "tools", "release"})
 _WORD = re.compile(r"[a-z]+")
 
 STRENGTH: tuple[Scope, ...] = ("runtime", "optional", "development", "test", "build", "peer", "unknown")
@@ -23,6 +25,14 @@ def scope_of_group(group: str) -> Scope:
     return "runtime" if name in _RUNTIME else "test" if name in _TEST else "development"
 
 
+def guess_scope(group: str) -> Scope:
+    """The scope of what may be a group or an extra: one that is named for no work on the project is an extra."""
+    words = set(_WORD.findall(group.lower()))
+    if words & _TEST:
+        return "test"
+    return "development" if words & (_DEVELOPMENT | _TOOLS) else "optional"
+
+
 def scope_of_groups(groups: Iterable[str]) -> Scope:
     """The strongest scope of several groups; `runtime` where there are none."""
     return strongest(scope_of_group(group) for group in groups)
@@ -36,8 +46,12 @@ def strongest(scopes: Iterable[Scope]) -> Scope:
 def scope_of_path(path: str) -> Scope:
     """The file's own name first, then the folder it stands in, a folder `requirements` left out; else `runtime`."""
     *folders, name = path.lower().split("/")
-    folder = next((part for part in reversed(folders) if part != "requirements"), "")
-    for part in (name, folder):
+    return _scope_of_names(name, next((part for part in reversed(folders) if part != "requirements"), ""))
+
+
+@lru_cache(maxsize=1_024)
+def _scope_of_names(*names: str) -> Scope:
+    for part in names:
         words = set(_WORD.findall(part))
         if words & _DEVELOPMENT:
             return "development"

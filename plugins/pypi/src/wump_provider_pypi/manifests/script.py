@@ -7,9 +7,8 @@ from collections.abc import Mapping
 
 from wump_core import InvalidManifest, ManifestRecord, decode_text
 
-from wump_provider_pypi.manifests.document import Document, field_of
+from wump_provider_pypi.manifests.document import Document
 from wump_provider_pypi.manifests.tools import add_tools, uv_sources
-from wump_provider_pypi.requirements import Place
 
 FORMAT = "script metadata"
 MARKER = b"# /// script"
@@ -23,8 +22,7 @@ def parse_script(path: str, content: bytes, siblings: Mapping[str, bytes]) -> Ma
     """
     document = Document(_extract(decode_text(content)).encode())
     document.sources = uv_sources(document)
-    for entry_path, entry in document.entries("dependencies"):
-        document.add_requirement(entry_path, entry, Place(field=field_of(entry_path)))
+    document.add_requirements("dependencies")
     add_tools(document)
     return document.findings.finish(path, FORMAT)
 

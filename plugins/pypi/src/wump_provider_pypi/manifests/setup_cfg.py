@@ -118,7 +118,7 @@ def _add(
         dependency, problem = parse_requirement(text, place._replace(line=line))
         if problem:
             findings.note(problem, field=place.field, line=line)
-        if dependency and canonicalize_name(dependency.name) != own_name:
+        if dependency and canonicalize_name(dependency["name"]) != own_name:
             findings.add(dependency)
 
 

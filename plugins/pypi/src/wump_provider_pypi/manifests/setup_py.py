@@ -143,7 +143,7 @@ def _add(findings: Findings, value: Any, place: Place, own_name: str | None, mar
         dependency, problem = parse_requirement(text, at)
         if problem:
             findings.note(problem, field=place.field, line=entry.line)
-        if dependency and canonicalize_name(dependency.name) != own_name:
+        if dependency and canonicalize_name(dependency["name"]) != own_name:
             findings.add(dependency)
 
 

@@ -1,7 +1,7 @@
 """Lines of keys and array elements in a TOML document, which TOML readers do not tell.
 
-Source: TOML 1.0 and 1.1. The text is known to be valid, since `tomli` has read it; this walk only has to find
-where things stand. Whoever uses a line checks it against the text, so that a mistake here is a null there.
+Source: TOML 1.0 and 1.1. The text is known to be valid, since it has been read; this walk only has to find where things
+stand. Whoever uses a line checks it against the text, so that a mistake here is a null there.
 """
 
 import re
@@ -12,19 +12,20 @@ MAX_DEPTH = 16
 MAX_TOKENS = 100_000
 """Beyond these, lines are null: nobody writes a manifest of that size by hand."""
 
-# No two alternatives begin alike, so that each is linear. Possessive quantifiers would say so too, but Python's have
-# a fault before 3.11.5 (python/cpython#106052). Blanks and comments stand before a piece and are not part of it.
+# Each alternative is linear, and only two begin alike. Possessive quantifiers would say so too, but Python's have a
+# fault before 3.11.5 (python/cpython#106052). Blanks and comments stand before a piece and are not part of it; a piece
+# of line ends takes the empty lines below with it, and a plain key its plain value, since these are what most are.
 _TOKEN = re.compile(
     r"""
     (?:[ \t\r]|\#[^\n]*)*
-    ( \n | [\[\]{},=.]
+    ( \n[ \t\r\n]* | [\[\]{},=.] | "[^"\\\n]*"(?!") | '[^'\n]*'(?!')
+    | [A-Za-z0-9_-]+[ \t]*=[ \t]*(?:"[^"\\\n]*"(?!")|'[^'\n]*'(?!')|[A-Za-z0-9_+-]+)
     | \"{3}(?:[^"\\]|\\.|"{1,2}(?!"))*"{3,5} | '{3}(?:[^']|'{1,2}(?!'))*'{3,5}
-    | "(?:[^"\\\n]|\\.)*" | '[^'\n]*'
-    | [^\s\[\]{},=."'\#]+ )
+    | "(?:[^"\\\n]|\\.)*" | [^\s\[\]{},=."'\#]+ )
     """,
     re.VERBOSE | re.DOTALL,
 )
-_SIGNS = frozenset("[]{},=\n")
+_SIGNS = frozenset("[]{},=")
 
 
 def find_lines(text: str) -> dict[TomlPath, int]:
@@ -32,14 +33,7 @@ def find_lines(text: str) -> dict[TomlPath, int]:
     pieces = _TOKEN.findall(text)
     if len(pieces) > MAX_TOKENS:
         return {}
-    lines, line = [], 1
-    for piece in pieces:
-        lines.append(line)
-        if piece == "\n":
-            line += 1
-        elif len(piece) > 5 and piece[0] in "\"'":
-            line += piece.count("\n")
-    walk = _Walk(pieces, lines)
+    walk = _Walk(pieces)
     try:
         walk.document()
     except IndexError:
@@ -50,10 +44,10 @@ def find_lines(text: str) -> dict[TomlPath, int]:
 class _Walk:
     """Walks over the pieces of a document; `found` is what it has met. An IndexError says that it has lost its way."""
 
-    def __init__(self, pieces: list[str], lines: list[int]) -> None:
+    def __init__(self, pieces: list[str]) -> None:
         self._pieces = pieces
-        self._lines = lines
         self._at = 0
+        self._line = 1
         self._last_element: dict[TomlPath, int] = {}
         self.found: dict[TomlPath, int] = {}
 
@@ -61,33 +55,51 @@ class _Walk:
         table: TomlPath = ()
         pieces = self._pieces
         while self._at < len(pieces):
-            piece, line = pieces[self._at], self._lines[self._at]
-            if piece == "\n":
+            piece = pieces[self._at]
+            if piece[0] == "\n":
+                self._line += piece.count("\n")
                 self._at += 1
+            elif piece[-1] != "=" and "=" in piece and piece[0] not in "\"'":  # the plainest: a key with its value
+                path = (*table, piece[: piece.index("=")].rstrip())
+                self.found.setdefault(path, self._line)
+                self._at += 1
+                if self._at < len(pieces) and pieces[self._at][0] != "\n":
+                    self._value(path)
             elif piece == "[":
                 is_array = pieces[self._at + 1] == "["
                 self._at += 2 if is_array else 1
-                table = self._header(self._key(), is_array=is_array)
+                table = self._header(self._key()[0], is_array=is_array)
                 self._at += 2 if is_array else 1
-                self.found.setdefault(table, line)
+                self.found.setdefault(table, self._line)
             else:
-                path = (*table, *self._key())
-                self._at += 1  # the equals sign
-                self.found.setdefault(path, line)
+                parts, has_value = self._key()
+                path = (*table, *parts)
+                self.found.setdefault(path, self._line)
+                if not has_value:
+                    self._at += 1  # the equals sign
                 self._value(path)
 
-    def _key(self) -> list[str]:
-        parts = []
+    def _key(self) -> tuple[list[str], bool]:
+        """The parts of a key, and whether its value is passed too."""
+        parts: list[str] = []
         while (piece := self._pieces[self._at]) not in _SIGNS:
-            if piece != ".":
-                parts.append(piece[1:-1] if piece[0] in "\"'" else piece)
+            if piece[0] in "\"'":
+                parts.append(piece[1:-1])
+            elif "=" in piece:
+                parts.append(piece[: piece.index("=")].rstrip())
+                self._at += 1
+                return parts, True
+            elif piece != ".":
+                parts.append(piece)
             self._at += 1
         if not parts:
             raise IndexError
-        return parts
+        return parts, False
 
     def _header(self, parts: list[str], *, is_array: bool) -> TomlPath:
         """The path of a table; in an array of tables it stands under the array's last element."""
+        if not self._last_element and not is_array:
+            return tuple(parts)
         path: TomlPath = ()
         for number, part in enumerate(parts, 1):
             path = (*path, part)
@@ -99,37 +111,42 @@ class _Walk:
         return path
 
     def _value(self, path: TomlPath) -> None:
-        """Walk over one value with a stack of open brackets: [path, number of the element or None]."""
-        open_brackets: list[tuple[TomlPath, int | None]] = []
-        needs_key = False
-        pieces = self._pieces
-        while self._at < len(pieces):
-            piece = pieces[self._at]
-            if piece == "\n":
-                if not open_brackets:
-                    return
-            elif piece in ("]", "}"):
-                open_brackets.pop()
-                needs_key = False
+        """Walk over one value. `number` is that of an array's element; it is null in a table, and outside."""
+        pieces, found, at, line = self._pieces, self.found, self._at, self._line
+        outside: list[tuple[TomlPath, int | None]] = []
+        inside, number, needs_key = path, None, False
+        while at < len(pieces):
+            piece = pieces[at]
+            if piece[0] == "\n":
+                if not outside:
+                    break
+                line += piece.count("\n")
             elif piece == ",":
-                outer, number = open_brackets[-1]
                 needs_key = number is None
-                open_brackets[-1] = (outer, None if number is None else number + 1)
+                number = None if number is None else number + 1
+            elif piece in ("]", "}"):
+                inside, number = outside.pop()
+                needs_key = False
             elif needs_key:
-                line = self._lines[self._at]
-                path = _below(open_brackets[-1][0], *self._key())
-                self.found.setdefault(path, line)
-                needs_key = False  # now at the equals sign
+                self._at = at
+                parts, has_value = self._key()
+                at = self._at
+                path = _below(inside, *parts)
+                found.setdefault(path, line)
+                needs_key = False
+                if has_value:
+                    continue
             else:
-                if open_brackets and open_brackets[-1][1] is not None:
-                    path = _below(open_brackets[-1][0], open_brackets[-1][1])
-                    self.found.setdefault(path, self._lines[self._at])
-                if piece == "[":
-                    open_brackets.append((path, 0))
-                elif piece == "{":
-                    open_brackets.append((path, None))
-                    needs_key = True
-            self._at += 1
+                if number is not None:
+                    path = _below(inside, number)
+                    found.setdefault(path, line)
+                if piece in ("[", "{"):
+                    outside.append((inside, number))
+                    inside, number, needs_key = path, 0 if piece == "[" else None, piece == "{"
+                elif piece[:3] in ('"""', "'''"):
+                    line += piece.count("\n")
+            at += 1
+        self._at, self._line = at, line
 
 
 def _below(path: TomlPath, *parts: str | int) -> TomlPath:

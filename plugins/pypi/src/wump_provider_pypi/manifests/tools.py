@@ -5,6 +5,7 @@ Source: the manuals of PDM (`tool.pdm.dev-dependencies`), uv (`tool.uv.dev-depen
 (`pypi-dependencies`).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -21,14 +22,27 @@ from wump_provider_pypi.requirements import Place, without_credentials
 
 def add_tools(document: Document) -> None:
     """Read what each of them states besides the standard tables."""
+    for tool in document.table("tool"):
+        if read := _READERS.get(tool):
+            read(document)
+
+
+def _add_pdm(document: Document) -> None:
     _add_groups(document, ("tool", "pdm", "dev-dependencies"))
-    for tool in ("uv", "rye"):
-        _add_list(document, ("tool", tool, "dev-dependencies"), "dev")
+
+
+def _add_uv(document: Document) -> None:
+    _add_list(document, ("tool", "uv", "dev-dependencies"), "dev")
+
+
+def _add_rye(document: Document) -> None:
+    _add_list(document, ("tool", "rye", "dev-dependencies"), "dev")
+
+
+def _add_hatch(document: Document) -> None:
     for environment in document.table("tool", "hatch", "envs"):
         for key in ("dependencies", "extra-dependencies"):
             _add_list(document, ("tool", "hatch", "envs", environment, key), environment)
-    _add_flit(document)
-    _add_pixi(document)
 
 
 def _add_groups(document: Document, table: tuple[str, ...]) -> None:
@@ -54,14 +68,11 @@ def _add_entry(document: Document, path: TomlPath, entry: Any, place: Place) -> 
 
 def _add_flit(document: Document) -> None:
     base = ("tool", "flit", "metadata")
-    for key, scope in (("requires", "runtime"), ("dev-requires", "development")):
-        for path, entry in document.entries(*base, key):
-            document.add_requirement(path, entry, Place(field=field_of(path), scope=scope))
+    document.add_requirements(*base, "requires")
+    document.add_requirements(*base, "dev-requires", scope="development")
     for extra in document.table(*base, "requires-extra"):
         groups = (canonicalize_name(extra),) if extra.strip() else ()
-        for path, entry in document.entries(*base, "requires-extra", extra):
-            place = Place(field=field_of(path), scope="optional", groups=groups, optional=True)
-            document.add_requirement(path, entry, place)
+        document.add_requirements(*base, "requires-extra", extra, scope="optional", groups=groups, optional=True)
 
 
 def _add_pixi(document: Document) -> None:
@@ -78,6 +89,16 @@ def _add_pixi(document: Document) -> None:
                 return
             place = Place(field=field_of(table), scope=kind.scope, groups=kind.groups)
             document.add((*table, name), parse_constraint(name, value, place))
+
+
+_READERS: dict[str, Callable[[Document], None]] = {
+    "pdm": _add_pdm,
+    "uv": _add_uv,
+    "rye": _add_rye,
+    "hatch": _add_hatch,
+    "flit": _add_flit,
+    "pixi": _add_pixi,
+}
 
 
 def uv_sources(document: Document) -> dict[str, tuple[DependencySource, str | None]]:

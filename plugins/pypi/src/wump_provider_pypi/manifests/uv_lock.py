@@ -7,14 +7,14 @@ with its requirements as written under `metadata`, so that no other file is need
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from packaging.utils import canonicalize_name
 from wump_core import DependencySource, ManifestRecord, Scope, decode_text
 
 from wump_provider_pypi.findings import Findings, make_project
 from wump_provider_pypi.manifests.lock_lines import find_table_lines
-from wump_provider_pypi.manifests.locked import Locked, add_locked, packages_of, reach, text_of
+from wump_provider_pypi.manifests.locked import Location, add_locked, packages_of, reach, text_of
 from wump_provider_pypi.manifests.scopes import scope_of_group
 from wump_provider_pypi.manifests.toml import load_toml
+from wump_provider_pypi.requirements import Place, canonical_name
 
 FORMAT = "uv.lock"
 
@@ -41,7 +41,7 @@ def parse_uv_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> M
     key = "package" if "package" in document else "distribution"  # before uv 0.2.34
     packages = packages_of(findings, document.get(key), key)
     members = _members(document, packages)
-    projects = [package for _, package in packages if canonicalize_name(package["name"]) in members]
+    projects = [package for _, package in packages if canonical_name(package["name"]) in members]
     roots, asked = _ask(document, projects)
     needs = _edges(packages)
     scopes = reach(roots, needs)
@@ -50,27 +50,24 @@ def parse_uv_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> M
     for number, package in packages:
         if findings.stop(field=key):
             break
-        name = canonicalize_name(package["name"])
+        name = canonical_name(package["name"])
         is_member = name in members
         if is_member and name not in required:
             continue  # a project itself
-        source, location = _source(package)
+        location = _location(package)
         found = asked.get(name)
         scope = scopes.get(name, "runtime")
-        locked = Locked(
-            name=package["name"],
+        groups = tuple(sorted(found.groups)) if found else ()
+        direct = found is not None if projects or asked else name not in required
+        add_locked(
+            findings,
+            package["name"],
+            Place(None, lines[number], scope, groups, scope == "optional", direct),
             version=text_of(package.get("version")),
-            scope=scope,
-            groups=tuple(sorted(found.groups)) if found else (),
-            direct=found is not None if projects or asked else name not in required,
-            optional=scope == "optional",
-            marker=_only(found.markers) if found else None,
             requirement=_only(found.requirements) if found else None,
-            source="workspace" if is_member else source,
-            location=location,
-            line=lines[number],
+            marker=_only(found.markers) if found else None,
+            location=("workspace", location[1] if location else None) if is_member else location,
         )
-        add_locked(findings, locked)
     return findings.finish(path, FORMAT, "lockfile", project=_project(projects))
 
 
@@ -79,22 +76,22 @@ def _members(document: dict[str, Any], packages: list[tuple[int, dict[str, Any]]
     manifest = document.get("manifest")
     listed = manifest.get("members") if isinstance(manifest, dict) else None
     if isinstance(listed, list):
-        return {canonicalize_name(name) for name in listed if isinstance(name, str)}
-    return {canonicalize_name(package["name"]) for _, package in packages if _source(package)[1] == "."}
+        return {canonical_name(name) for name in listed if isinstance(name, str)}
+    return {canonical_name(package["name"]) for _, package in packages if _location(package) == ("path", ".")}
 
 
 def _project(projects: list[dict[str, Any]]) -> Any:
-    own = [package for package in projects if _source(package)[1] == "."] or projects
+    own = [package for package in projects if _location(package) == ("path", ".")] or projects
     return make_project(own[0]["name"], own[0].get("version")) if len(own) == 1 else None
 
 
-def _source(package: dict[str, Any]) -> tuple[DependencySource, str | None]:
+def _location(package: dict[str, Any]) -> Location:
     table = package.get("source")
     if isinstance(table, str):  # before uv 0.2.34: "registry+https://…"
         kind, _, location = table.partition("+")
         table = {kind: location}
     if not isinstance(table, dict):
-        return "registry", None
+        return None
     kinds: tuple[tuple[str, DependencySource], ...] = (("git", "git"), ("url", "url"), ("path", "path"))
     for key, source in kinds:
         if location := text_of(table.get(key)):
@@ -102,7 +99,7 @@ def _source(package: dict[str, Any]) -> tuple[DependencySource, str | None]:
     for key in _PROJECT_KINDS:
         if location := text_of(table.get(key)):
             return "path", location
-    return "registry", None
+    return None
 
 
 def _nodes(entries: object) -> Iterator[str]:
@@ -110,12 +107,12 @@ def _nodes(entries: object) -> Iterator[str]:
     for entry in entries if isinstance(entries, list) else ():
         name = text_of(entry.get("name")) if isinstance(entry, dict) else None
         if name:
-            node = canonicalize_name(name)
+            node = canonical_name(name)
             yield node
             extras = entry.get("extra") or entry.get("extras")
             for extra in extras if isinstance(extras, list) else [extras]:
                 if isinstance(extra, str):
-                    yield f"{node}[{canonicalize_name(extra)}]"
+                    yield f"{node}[{canonical_name(extra)}]"
 
 
 def _groups_of(package: dict[str, Any], key: str) -> Iterator[tuple[str, object]]:
@@ -127,10 +124,10 @@ def _edges(packages: list[tuple[int, dict[str, Any]]]) -> dict[str, list[str]]:
     """What each node requires; several versions of one package are one node."""
     needs: dict[str, list[str]] = {}
     for _, package in packages:
-        name = canonicalize_name(package["name"])
+        name = canonical_name(package["name"])
         needs.setdefault(name, []).extend(_nodes(package.get("dependencies")))
         for extra, entries in _groups_of(package, "optional-dependencies"):
-            needs.setdefault(f"{name}[{canonicalize_name(extra)}]", []).extend(_nodes(entries))
+            needs.setdefault(f"{name}[{canonical_name(extra)}]", []).extend(_nodes(entries))
     return needs
 
 
@@ -167,13 +164,13 @@ def _add_asked(asked: dict[str, _Asked], entries: object, group: str | None) -> 
         name = node.partition("[")[0]
         found = asked.setdefault(name, _Asked(set(), set(), set()))
         if group and group.strip():
-            found.groups.add(canonicalize_name(group))
+            found.groups.add(canonical_name(group))
 
 
 def _add_requirements(asked: dict[str, _Asked], entries: object) -> None:
     for entry in entries if isinstance(entries, list) else ():
         name = text_of(entry.get("name")) if isinstance(entry, dict) else None
-        found = asked.get(canonicalize_name(name)) if name else None
+        found = asked.get(canonical_name(name)) if name else None
         if found:
             found.requirements.add(text_of(entry.get("specifier")) or "")
             found.markers.add(text_of(entry.get("marker")) or "")

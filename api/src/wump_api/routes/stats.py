@@ -1,0 +1,58 @@
+"""Statistics: how much wump knows, as counted last."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import Field
+from wump_core.store import stats
+
+from wump_api.documents import Document, json_response
+from wump_api.inject import AboutAnything
+from wump_api.models import Model
+from wump_api.reading import QUARTER, ReadRoute, kept
+from wump_api.routes.packages import AWAY
+
+lists = APIRouter(prefix="/api/v1/stats", tags=["stats"], route_class=ReadRoute)
+
+
+class EcosystemStatistics(Model):
+    """How much there is of one ecosystem."""
+
+    ecosystem: str = Field(examples=["npm"])
+    packages: int = Field(description="That are known, tracked or not.")
+    tracked: int = Field(description="Packages that are tracked.")
+    depended_on: int = Field(description="Packages that some organization uses.")
+    uses: int = Field(description="Pairs of a package and an organization that depends on it.")
+    dependencies: int = Field(description="Pairs of a package and a repository that depends on it.")
+
+
+class Statistics(Model):
+    """How much there is. All counts are null before the first count."""
+
+    as_of: datetime | None = Field(description="When it was counted.")
+    packages: int | None = Field(description="That are known, tracked or not.")
+    tracked: int | None = Field(description="Packages that are tracked.")
+    depended_on: int | None = Field(description="Packages that some organization uses.")
+    organizations: int | None
+    repositories: int | None
+    uses: int | None = Field(description="Pairs of a package and an organization that depends on it.")
+    dependencies: int | None = Field(description="Pairs of a package and a repository that depends on it.")
+    ecosystems: list[EcosystemStatistics]
+
+
+@lists.get("", responses={200: {"model": Statistics}, 503: AWAY})
+@kept("all", seconds=QUARTER)
+async def get_stats(asked: AboutAnything) -> Response:
+    """How much wump knows, in all and by ecosystem. Counted every quarter of an hour, never when asked."""
+    rows = await stats.list_statistics(asked.connection)
+    overall = next((row for row in rows if row["ecosystem"] == stats.OVERALL), None)
+    names = (*stats.COUNTS, "organizations", "repositories", "as_of")
+    document: Document = {name: overall and overall[name] for name in names}
+    ecosystems = [_ecosystem_document(row) for row in rows if row["ecosystem"] != stats.OVERALL]
+    return json_response(document | {"ecosystems": ecosystems})
+
+
+def _ecosystem_document(row: Mapping[str, Any]) -> Document:
+    return {name: row[name] for name in ("ecosystem", *stats.COUNTS)}

@@ -1,0 +1,75 @@
+"""Single values of an upstream's answer, made fit for a record: bounded, storable, null where nothing is told.
+
+One value that can't be read costs itself, and not the record that it stands in. All are pure and raise nothing.
+"""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+from wump_core.records import FundingLink
+
+MAX_TEXT = 2_000
+MAX_COUNT = 2**53
+
+
+def read_text(value: object, limit: int = MAX_TEXT) -> str | None:
+    """A text without control characters, cut to the limit; null where there is none."""
+    if not isinstance(value, str):
+        return None
+    text = "".join(char for char in value if char.isprintable() or char in "\n\t").strip()
+    return text[:limit] or None
+
+
+def read_address(value: object) -> str | None:
+    """A web address; people leave out its scheme. Null where it is none."""
+    if not isinstance(value, str) or not (text := value.strip()):
+        return None
+    try:
+        return FundingLink(url=text if "://" in text else f"https://{text}").url
+    except ValueError:
+        return None
+
+
+def read_domain(address: str | None) -> str | None:
+    """The host of a web address."""
+    return urlsplit(address).hostname if address else None
+
+
+def read_count(value: object) -> int | None:
+    """A number of things; null where it is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT else None
+
+
+def read_flag(value: object) -> bool | None:
+    """True or false; null where the upstream tells neither."""
+    return value if isinstance(value, bool) else None
+
+
+def read_time(value: object) -> datetime | None:
+    """A moment in ISO 8601 with its offset; null where there is none that can be read."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None
+
+
+def read_items(value: object) -> list[Any]:
+    """A list; empty where there is none."""
+    return value if isinstance(value, list) else []
+
+
+def read_mapping(value: object) -> dict[str, Any]:
+    """An object; empty where there is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def read_licence(value: object) -> str | None:
+    """An SPDX expression in its canonical writing; null where it is none."""
+    try:
+        return canonicalize_license_expression(value) if isinstance(value, str) and len(value) <= 255 else None
+    except InvalidLicenseExpression:
+        return None

@@ -1,0 +1,231 @@
+"""The database dump of crates.io, read into records: one for each crate, as its default version is.
+
+Source: the README and the tables of crates.io's daily dump. The four tables that are needed may stand in any order, so
+that a packed dump may have to be gone through more than once.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+from pydantic import ValidationError
+from wump_core import (
+    DependencyRecord,
+    Diagnostic,
+    DumpInfo,
+    InvalidDump,
+    InvalidPurl,
+    PackageRecord,
+    collect_items,
+    make_purl,
+    make_purl_text,
+)
+
+from wump_provider_cratesio.crates import make_record
+from wump_provider_cratesio.dependencies import find_features, make_dependency
+from wump_provider_cratesio.dumps.archives import read_files, reading
+from wump_provider_cratesio.dumps.spill import DEFAULT, KNOWN, MAX_KEY, UNKNOWN, Crate, Spill, look_up, mark
+from wump_provider_cratesio.dumps.tables import Table
+
+KINDS = ("normal", "build", "dev")
+"""As the database numbers them."""
+
+MAX_METADATA_BYTES = 1_000_000
+MAX_DEPENDENCIES = 20_000
+METADATA = "metadata.json"
+_CRATES = ("id", "name", "description", "homepage", "documentation", "repository")
+_DEFAULTS = ("version_id", "crate_id")
+_VERSIONS = (
+    *("id", "crate_id", "num", "license", "yanked", "description", "homepage", "documentation", "repository"),
+    "features",
+)
+_DEPENDENCIES = ("id", "version_id", "crate_id", "explicit_name", "req", "kind", "optional", "target")
+
+
+def read_dump(path: Path) -> Iterator[DumpInfo | PackageRecord]:
+    """Read a dump: a `db-dump.tar.gz`, or the folder that it was unpacked to.
+
+    Raises:
+        InvalidDump: A file or column is missing, or a row can't be read; the text names it.
+        OSError: It can't be opened.
+    """
+    with Spill() as spill:
+        yield DumpInfo(made_at=_fill(spill, path), packages=spill.count())
+        for crate in spill.list_crates():
+            yield _make_package(crate)
+
+
+def _fill(spill: Spill, path: Path) -> datetime | None:
+    """Take what is needed of the dump; returns when it was made, where it says so."""
+    made_at: datetime | None = None
+    wanted = [METADATA, *_READERS]
+    while any(name in wanted for name in _READERS):
+        read = []
+        for name, file in read_files(path, wanted):
+            if name == METADATA:
+                made_at = _read_metadata(file)
+                read.append(name)
+            # What a table refers to must have been read before it.
+            elif all(other in read or other not in wanted for other in _before(name)):
+                _READERS[name](spill, name, file)
+                read.append(name)
+        wanted = [name for name in wanted if name not in read and name != METADATA]
+        if wanted and not read:
+            raise InvalidDump(f"{path} has no {wanted[0]}: it is no database dump of crates.io, or an old one")
+    if (lacking := spill.find_lacking()) is not None:
+        raise InvalidDump(
+            f"data/default_versions.csv, row {lacking[0]}, column version_id: {lacking[1]} names no row of"
+            " data/versions.csv"
+        )
+    return made_at
+
+
+def _before(name: str) -> tuple[str, ...]:
+    names = tuple(_READERS)
+    return names[: names.index(name)]
+
+
+def _read_metadata(file: IO[bytes]) -> datetime | None:
+    with reading(lambda: METADATA):
+        content = file.read(MAX_METADATA_BYTES)
+    try:
+        told = msgspec.json.decode(content)
+        return DumpInfo(made_at=told.get("timestamp")).made_at
+    except (ValueError, RecursionError, AttributeError, ValidationError):
+        raise InvalidDump(f"{METADATA}: expected an object with the moment `timestamp`") from None
+
+
+def _read_crates(spill: Spill, name: str, file: IO[bytes]) -> None:
+    table = Table(name, file, _CRATES)
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        for key, crate, *said in table.rows():
+            try:
+                make_purl_text("cargo", crate)
+            except InvalidPurl as error:
+                table.refuse("name", str(error))
+            mark(spill.crates, _new_key(table, spill.crates, key, "id"), KNOWN)
+            yield (int(key), crate, *said)
+
+    spill.add("crates", rows(), len(_CRATES))
+
+
+def _read_defaults(spill: Spill, name: str, file: IO[bytes]) -> None:
+    table = Table(name, file, _DEFAULTS)
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        for version, crate in table.rows():
+            _require(table, spill.crates, crate, "crate_id", "data/crates.csv")
+            mark(spill.versions, _new_key(table, spill.versions, version, "version_id"), DEFAULT)
+            yield int(version), int(crate), table.row
+
+    spill.add("defaults", rows(), 3)
+
+
+def _read_versions(spill: Spill, name: str, file: IO[bytes]) -> None:
+    table = Table(name, file, _VERSIONS)
+    versions = spill.versions
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        for key, crate, *rest in table.rows():
+            _require(table, spill.crates, crate, "crate_id", "data/crates.csv")
+            number = table.number(key, "id")
+            if look_up(versions, number) != DEFAULT:
+                mark(versions, _new_key(table, versions, key, "id"), KNOWN)
+                continue
+            try:
+                msgspec.json.decode(rest[-1] or "{}")
+            except (ValueError, RecursionError):
+                table.refuse("features", "is no JSON")
+            yield (number, *rest)
+
+    spill.add("versions", rows(), len(_VERSIONS) - 1)
+
+
+def _read_dependencies(spill: Spill, name: str, file: IO[bytes]) -> None:
+    table = Table(name, file, _DEPENDENCIES)
+    crates, versions = spill.crates, spill.versions
+    kinds = {str(number): number for number in range(len(KINDS))}
+    booleans = {"t": 1, "f": 0}
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        # Most of all rows of a dump go through here, and most of them are of old versions.
+        for key, version, crate, alias, requirement, kind, optional, target in table.rows():
+            try:
+                state = versions[int(version)] if version.isdecimal() else UNKNOWN
+                is_crate = crates[int(crate)] if crate.isdecimal() else UNKNOWN
+            except IndexError:
+                state = is_crate = UNKNOWN
+            if not state or not is_crate:
+                _require(table, versions, version, "version_id", "data/versions.csv")
+                _require(table, crates, crate, "crate_id", "data/crates.csv")
+            if state == DEFAULT:
+                if kind not in kinds:
+                    table.refuse("kind", f"{kind[:40]!r} is none of 0 (normal), 1 (build) and 2 (dev)")
+                if optional not in booleans:
+                    table.refuse("optional", f"{optional[:40]!r} is neither t nor f")
+                yield (
+                    *(table.number(key, "id"), int(version), int(crate), alias or None, requirement or None),
+                    *(kinds[kind], booleans[optional], target or None),
+                )
+
+    spill.add("dependencies", rows(), len(_DEPENDENCIES))
+
+
+_READERS: dict[str, Callable[[Spill, str, IO[bytes]], None]] = {
+    "data/crates.csv": _read_crates,
+    "data/default_versions.csv": _read_defaults,
+    "data/versions.csv": _read_versions,
+    "data/dependencies.csv": _read_dependencies,
+}
+"""The tables that are needed, each after those that it refers to."""
+
+
+def _require(table: Table, keys: bytearray, key: str, column: str, other: str) -> None:
+    if not look_up(keys, table.number(key, column)):
+        table.refuse(column, f"{key} names no row of {other}")
+
+
+def _new_key(table: Table, keys: bytearray, text: str, column: str) -> int:
+    key = table.number(text, column)
+    if key > MAX_KEY:
+        table.refuse(column, f"{key} is larger than any id that is read, {MAX_KEY}")
+    if look_up(keys, key):
+        table.refuse(column, f"{key} was there before")
+    return key
+
+
+def _make_package(crate: Crate) -> PackageRecord:
+    purl = make_purl("cargo", crate.name)
+    if not crate.version:
+        unknown = "the dump names no default version of it"
+        return make_record(purl, crate.crate, {}, number=None, yanked=None, dependencies=None, unknown=unknown)
+    is_any_optional = any(optional for _, _, _, _, optional, _ in crate.dependencies)
+    groups = find_features(msgspec.json.decode(crate.features or "{}")) if is_any_optional else {}
+
+    def parse(row: tuple[Any, ...]) -> DependencyRecord:
+        name, alias, requirement, kind, optional, target = row
+        return make_dependency(
+            crate=name,
+            alias=alias,
+            requirement=requirement,
+            kind=KINDS[kind],
+            optional=bool(optional),
+            target=target,
+            groups=groups.get(alias or name, ()),
+        )
+
+    dependencies, diagnostics = collect_items(crate.dependencies[:MAX_DEPENDENCIES], parse)
+    if (more := len(crate.dependencies) - MAX_DEPENDENCIES) > 0:
+        diagnostics = (Diagnostic(message=f"{more:,} more dependencies were left out"), *diagnostics)
+    return make_record(
+        purl,
+        crate.crate,
+        crate.version,
+        number=crate.version["num"],
+        yanked=crate.version["yanked"],
+        dependencies=dependencies,
+        diagnostics=diagnostics,
+    )

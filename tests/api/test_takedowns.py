@@ -1,0 +1,151 @@
+"""What operators do over REST: look at runs, take accounts down, forget what is cached."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from api.conftest import record, save
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from wump_api.models import Page
+from wump_api.routes.jobs import Run
+from wump_api.routes.takedowns import Takedown, Takedowns
+from wump_core import schedule
+from wump_core.store.audit import list_faults
+from wump_core.store.dependents import fold_deltas
+from wump_worker.jobs.takedowns import apply_takedown
+
+V1 = "/api/v1"
+SECRET = "shy"
+
+
+@pytest.fixture
+async def operator(empty_api: Any, adding: Any) -> Any:
+    """A client with an operator's key."""
+    empty_api.headers["x-api-key"] = await adding(empty_api.app.state.engine, "operator")
+    return empty_api
+
+
+async def run_planned(engine: AsyncEngine) -> int:
+    """Do what is due."""
+    async with engine.connect() as connection:
+        keys = list((await connection.execute(text("SELECT id FROM job_executions WHERE state = 'pending'"))).scalars())
+    for key in keys:
+        async with engine.begin() as connection:
+            execution = await schedule.start(connection, key)
+        assert execution
+        await apply_takedown(cast(Any, SimpleNamespace(engine=engine)), execution)
+    return len(keys)
+
+
+async def save_facts(engine: AsyncEngine) -> None:
+    """A package that the shy one and another use, and one that the shy one makes."""
+    await save(engine, record("pkg:npm/own", f"{SECRET}/own", ("lib", "runtime"), description="a package"))
+    await save(engine, record("pkg:npm/other", "other/other", ("lib", "runtime"), ("own", "runtime")))
+    await save(engine, record("pkg:npm/second", f"{SECRET}/second", ("lib", "test")))
+
+
+async def everything(api: Any) -> str:
+    """All that readers can ask about, but for names of repositories that packages publish themselves."""
+    texts = []
+    for path in (
+        *("/organizations", f"/search?q={SECRET}", "/packages/npm/own", "/packages/npm/lib/dependents"),
+        *("/packages/npm/lib/dependents?format=csv", "/packages/npm/lib/dependents?format=ndjson&state=past"),
+        *("/packages/npm/lib/dependents/repositories", "/packages/npm/lib/dependents/packages"),
+        "/packages/npm/lib/dependents/repositories?include=fork",
+        *("/packages/npm/lib/badge.json", "/packages/npm/own/dependents", "/organizations/other/packages"),
+    ):
+        response = await api.get(V1 + path)
+        assert response.status_code == 200, response.text
+        texts.append(response.text.replace(f"q={SECRET}", "").replace(f"'{SECRET}'", ""))
+    return "\n".join(texts)
+
+
+async def test_a_takedown_shows_nowhere_and_nothing_brings_it_back(operator: Any, problem: Any) -> None:
+    engine: AsyncEngine = operator.app.state.engine
+    await save_facts(engine)
+    assert SECRET in await everything(operator)
+    known = (await operator.page(f"/organizations/{SECRET}"))["id"]
+
+    response = await operator.post(
+        f"{V1}/takedowns", json={"account": f"GitHub.com/{SECRET.upper()}", "reason": "asked"}
+    )
+    assert response.status_code == 202, response.text
+    made = Takedowns.model_validate(response.json())
+    assert [(item.host, item.login, item.reason) for item in made.data] == [("github.com", SECRET, "asked")]
+    for name in (SECRET, known, f"github.com%2F{SECRET}"):
+        problem(await operator.get(f"{V1}/organizations/{name.partition('%')[0]}"), 404, "unknown-organization")
+    path = f"{V1}/packages/npm/lib/dependents/evidence?organization="
+    problem(await operator.get(path + SECRET), 404, "unknown-organization")
+    assert await run_planned(engine) == 1
+    assert SECRET not in await everything(operator)
+    excluded = (await operator.page("/packages/npm/lib/dependents"))["meta"]["excluded"]
+    assert excluded["suppressed"] == 2
+    assert (await operator.page("/packages/npm/lib/badge.json"))["message"] == "1 organization"
+
+    await save(engine, record("pkg:npm/third", f"{SECRET}/third", ("lib", "runtime")))
+    await save_facts(engine)
+    assert SECRET not in await everything(operator)
+    async with engine.begin() as connection:
+        await fold_deltas(connection)
+    async with engine.connect() as connection:
+        assert await list_faults(connection) == []
+
+    listed = Page[Takedown].model_validate(await operator.page("/takedowns", limit=1)).data
+    assert listed == made.data
+    assert (await operator.delete(f"{V1}/takedowns/{listed[0].id}")).status_code == 200
+    problem(await operator.delete(f"{V1}/takedowns/{listed[0].id}"), 404, "unknown-takedown")
+    assert await run_planned(engine) == 1
+    assert SECRET in (await operator.get(f"{V1}/packages/npm/lib/dependents")).text
+    async with engine.connect() as connection:
+        assert await list_faults(connection) == []
+
+
+@pytest.mark.parametrize(
+    "account", ["", "github.com", "github.com/", "/a", "github.com/a b", "github.com/\0", "a" * 501]
+)
+async def test_what_names_no_account_is_refused(operator: Any, problem: Any, account: str) -> None:
+    problem(await operator.post(f"{V1}/takedowns", json={"account": account}), 422, "invalid-request")
+
+
+async def test_runs_can_be_looked_at_run_again_and_discarded(operator: Any, problem: Any) -> None:
+    engine: AsyncEngine = operator.app.state.engine
+    for number in range(5):
+        await operator.post(f"{V1}/packages", json={"purl": f"npm:p{number}"})
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE job_executions SET state = 'dead' WHERE subject = 'pkg:npm/p1'"))
+        await connection.execute(text("UPDATE job_executions SET state = 'running' WHERE subject = 'pkg:npm/p2'"))
+    rows: list[Run] = []
+    cursor = None
+    for _ in range(3):
+        page = Page[Run].model_validate(await operator.page("/jobs", limit=2, cursor=cursor))
+        rows += page.data
+        cursor = page.next_cursor
+    assert cursor is None
+    assert [row.subject for row in rows] == [f"pkg:npm/p{number}" for number in (4, 3, 2, 1, 0)]
+    [dead] = (await operator.page("/jobs", state="dead"))["data"]
+    assert (await operator.get(dead["url"])).json() == dead
+    again = await operator.post(f"{dead['url']}/retry")
+    assert Run.model_validate(again.json()).state == "pending"
+    assert problem(await operator.post(f"{dead['url']}/retry"), 409, "wrong-state")["state"] == "pending"
+    assert (await operator.delete(dead["url"])).status_code == 200
+    problem(await operator.get(dead["url"]), 404, "unknown-execution")
+    [running] = (await operator.page("/jobs", state="running", queue="high", job="refresh_package"))["data"]
+    problem(await operator.delete(running["url"]), 409, "wrong-state")
+    assert (await operator.page("/jobs", subject="pkg:npm/p0"))["data"][0]["subject"] == "pkg:npm/p0"
+    for path in (f"/jobs/{uuid4()}", f"/jobs/{uuid4()}/retry"):
+        method = operator.post if path.endswith("retry") else operator.get
+        problem(await method(V1 + path), 404, "unknown-execution")
+    for wrong in ({"state": "odd"}, {"job": "'"}, {"subject": "a\0"}, {"queue": "x"}):
+        problem(await operator.get(f"{V1}/jobs", params=wrong), 422, "invalid-request")
+
+
+async def test_only_operators_may(empty_api: Any, problem: Any, adding: Any) -> None:
+    key = await adding(empty_api.app.state.engine, "premium")
+    for method, path in (
+        *(("GET", "/jobs"), ("GET", "/takedowns"), ("POST", "/takedowns"), ("DELETE", "/cache")),
+        *(("POST", f"/jobs/{uuid4()}/retry"), ("DELETE", f"/jobs/{uuid4()}"), ("DELETE", f"/takedowns/{uuid4()}")),
+    ):
+        problem(await empty_api.request(method, V1 + path), 401, "key-required")
+        problem(await empty_api.request(method, V1 + path, headers={"x-api-key": key}), 403, "tier-not-allowed")

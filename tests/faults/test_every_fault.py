@@ -1,0 +1,324 @@
+"""One fault after the other, in the midst of work, with real servers and processes: nothing is lost or doubled.
+
+The processes wait less than they would for messages and leases that are lost, see `stage.SHORT_TIMES`; with their own
+times they are in `test_kill_workers`.
+"""
+
+import asyncio
+import contextlib
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from e2e.processes import Process, environment_of, running, wait_until
+from faults.conftest import MakeDatabase
+from faults.stage import CLOCK_MOVED, SHORT_TIMES, OwnServers, dropping_proxy
+from local_registry import LocalRegistry, serve_registry
+from pydantic import SecretStr
+from worker.conftest import SlowAnswers
+from worker.test_providers_loading import GOOD, install
+from wump_core.purl import parse_purl
+from wump_core.schedule import plan_tracked_package
+from wump_core.store import make_engine
+from wump_core.store.audit import list_faults
+
+BATCH = 24
+DONE_SECONDS = 120
+STOP_SECONDS = 25
+
+
+class Stage:
+    """Schedulers and workers on one database, and the work that they are given."""
+
+    def __init__(self, own: OwnServers, database_url: str, folder: Path, **variables: str) -> None:
+        self.own = own
+        self.settings = own.settings(database_url)
+        self.database_url = database_url
+        self.folder = folder
+        self.site = ""
+        self.environment = environment_of(self.settings, WUMP_WORKER_THREADS="4", **variables)
+        self.processes: dict[str, Process] = {}
+        self._stack = ExitStack()
+
+    def start(self, name: str, *, customize: str = SHORT_TIMES, **variables: str) -> Process:
+        """Start `scheduler…` or `worker…`; the rest of its name is yours."""
+        folder = self.folder / f"site-{name}"
+        folder.mkdir(exist_ok=True)
+        (folder / "sitecustomize.py").write_text(customize)
+        paths = ":".join(filter(None, (str(folder), self.site, self.environment.get("PYTHONPATH"))))
+        environment = self.environment | {"PYTHONPATH": paths} | variables
+        command = name.rstrip("0123456789-")
+        process = self._stack.enter_context(running(command, environment=environment, log=self.folder / name))
+        self.processes[name] = process
+        return process
+
+    def close(self) -> None:
+        """End them all."""
+        self._stack.close()
+
+    def plan(self, registry: LocalRegistry, prefix: str, count: int = BATCH) -> dict[str, set[tuple[str, str]]]:
+        """Track packages with these dependencies; returns what they state."""
+        rng = random.Random(prefix)
+        stated = {}
+        for number in range(count):
+            name = f"{prefix}-{number}"
+            needs = {f"{prefix}-need{rng.randrange(8)}": f"^{number}" for _ in range(5)}
+            repository = f"{prefix}/repo{number % 5}"
+            registry.add_npm(name, f"1.0.{number}", dependencies=needs, repository=repository)
+            stated[f"pkg:npm/{name}"] = {(f"pkg:npm/{need}", wanted) for need, wanted in needs.items()}
+
+        async def track() -> None:
+            engine = make_engine(SecretStr(self.database_url), application_name="tests", pool_size=1)
+            async with engine.begin() as connection:
+                for purl in stated:
+                    await plan_tracked_package(connection, parse_purl(purl), depth=0)
+            await engine.dispose()
+
+        asyncio.run(track())
+        return stated
+
+    def ask(self, query: str) -> list[Any]:
+        """Rows of a query."""
+
+        async def fetch() -> list[Any]:
+            connection = await asyncpg.connect(self.database_url)
+            try:
+                return await connection.fetch(query)
+            finally:
+                await connection.close()
+
+        return asyncio.run(fetch())
+
+    def count(self, prefix: str) -> dict[str, int]:
+        """Executions by state."""
+        rows = self.ask(
+            f"SELECT state, count(*) FROM job_executions WHERE subject LIKE 'pkg:npm/{prefix}-%' GROUP BY state"
+        )
+        return {row["state"]: row["count"] for row in rows}
+
+    def wait_for_work(self, prefix: str) -> None:
+        """Wait until the batch is in the midst of being done."""
+        wait_until(lambda: (now := self.count(prefix)).get("running") and now.get("completed"), 40, pause=0.01)
+
+    def wait_until_done(self, prefix: str, count: int = BATCH) -> None:
+        """Wait until all of the batch is completed."""
+        deadline = time.monotonic() + DONE_SECONDS
+        while (now := self.count(prefix)).get("completed", 0) < count:
+            assert time.monotonic() < deadline, (now, {name: p.output[-2_000:] for name, p in self.processes.items()})
+            time.sleep(0.1)
+
+    def check(self, prefix: str, stated: dict[str, set[tuple[str, str]]]) -> None:
+        """Each run is completed, once, and the facts are those of an undisturbed run."""
+        runs = self.ask(
+            "SELECT subject, state, attempts, outcome->>'code' AS code FROM job_executions"
+            f" WHERE subject LIKE 'pkg:npm/{prefix}-%' ORDER BY id"
+        )
+        assert sorted(run["subject"] for run in runs) == sorted(stated)
+        assert {(run["state"], run["attempts"], run["code"]) for run in runs} == {("completed", 0, "saved")}
+        rows = self.ask(
+            "SELECT x.purl, p.purl AS need, s.requirement FROM statements s JOIN sources so ON so.id = s.source_id"
+            " JOIN packages x ON x.id = so.package_id JOIN packages p ON p.id = s.package_id"
+            f" WHERE x.purl LIKE 'pkg:npm/{prefix}-%' AND s.removed_at IS NULL"
+        )
+        found = sorted((row["purl"], row["need"], row["requirement"]) for row in rows)
+        assert found == sorted((purl, *pair) for purl, pairs in stated.items() for pair in pairs)
+
+        async def audit() -> list[Any]:
+            engine = make_engine(SecretStr(self.database_url), application_name="tests", pool_size=1)
+            async with engine.connect() as connection:
+                faults = await list_faults(connection)
+            await engine.dispose()
+            return faults
+
+        assert asyncio.run(audit()) == []
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[LocalRegistry]:
+    with serve_registry() as registry:
+        registry.answers = SlowAnswers({}, 0.15)
+        yield registry
+
+
+@pytest.fixture(scope="module")
+def stage(
+    own_servers: OwnServers, make_database: MakeDatabase, registry: LocalRegistry, tmp_path_factory: Any
+) -> Iterator[Stage]:
+    """Two schedulers and two workers; each test finds them alive and leaves them so."""
+    folder = tmp_path_factory.mktemp("stage")
+    stage = Stage(own_servers, make_database(), folder, WUMP_PROVIDERS="npm", **registry.environment)
+    for name in ("scheduler1", "scheduler2", "worker1", "worker2"):
+        stage.start(name)
+    yield stage
+    stage.close()
+
+
+def flush_valkey(stage: Stage) -> None:
+    stage.own.flush_valkey()
+
+
+def freeze_valkey(stage: Stage) -> None:
+    with stage.own.frozen_valkey():
+        time.sleep(4)
+
+
+def restart_valkey_empty(stage: Stage) -> None:
+    with stage.own.without_valkey():
+        time.sleep(1)
+
+
+def restart_postgres(stage: Stage) -> None:
+    with stage.own.without_postgres():
+        time.sleep(0.5)
+
+
+def kill_both_schedulers(stage: Stage) -> None:
+    for name in ("scheduler1", "scheduler2"):
+        stage.processes[name].kill()
+    stage.processes["scheduler1"].start()
+    stage.processes["scheduler2"].start()
+
+
+def stop_a_worker(stage: Stage) -> None:
+    worker = stage.processes["worker2"]
+    started = time.monotonic()
+    assert worker.stop(signal.SIGTERM, STOP_SECONDS) == 0, worker.output
+    assert time.monotonic() - started < STOP_SECONDS
+    assert stage.ask("SELECT FROM job_executions WHERE lost_leases > 0 AND subject LIKE '%stop_a_worker%'") == []
+    worker.start()
+
+
+FAULTS = {
+    function.__name__: function
+    for function in (
+        flush_valkey,
+        freeze_valkey,
+        restart_valkey_empty,
+        restart_postgres,
+        kill_both_schedulers,
+        stop_a_worker,
+    )
+}
+
+
+@pytest.mark.parametrize("prefix", FAULTS)
+def test_a_fault_loses_and_doubles_nothing(stage: Stage, registry: LocalRegistry, prefix: str) -> None:
+    stated = stage.plan(registry, prefix)
+    stage.wait_for_work(prefix)
+    FAULTS[prefix](stage)
+    stage.wait_until_done(prefix)
+    stage.check(prefix, stated)
+    for process in stage.processes.values():
+        assert process.process.poll() is None, process.output[-3_000:]
+
+
+def test_a_run_that_outlasts_the_stop_of_its_worker_is_handed_back(stage: Stage, registry: LocalRegistry) -> None:
+    release = threading.Event()
+
+    class Held(SlowAnswers):
+        def get(self, key: str, default: Any = None, /) -> Any:
+            if "held-0" in key:
+                release.wait(20)
+            return super().get(key, default)
+
+    before, registry.answers = registry.answers, Held(registry.answers, 0.0)
+    try:
+        stated = stage.plan(registry, "held", 1)
+        wait_until(lambda: stage.count("held").get("running"), 20, pause=0.05)
+        (run,) = stage.ask("SELECT metadata->>'worker' AS worker FROM job_executions WHERE subject = 'pkg:npm/held-0'")
+        pid = int(run["worker"].rpartition(":")[2])
+        worker = next(process for process in stage.processes.values() if process.process.pid == pid)
+        assert worker.stop(signal.SIGTERM, STOP_SECONDS) == 0
+        assert "job.handed_back" in worker.output
+        release.set()
+        worker.start()
+        stage.wait_until_done("held", 1)
+        stage.check("held", stated)
+        (run,) = stage.ask("SELECT lost_leases FROM job_executions WHERE subject = 'pkg:npm/held-0'")
+        assert run["lost_leases"] == 0
+    finally:
+        release.set()
+        registry.answers = SlowAnswers(dict(before) | dict(registry.answers), 0.15)
+
+
+def test_replies_of_valkey_get_lost_and_a_workers_clock_is_an_hour_ahead(
+    own_servers: OwnServers, make_database: MakeDatabase, registry: LocalRegistry, tmp_path: Path
+) -> None:
+    """Both at once, as each costs the start of processes; none of them could hide the other's harm."""
+    own_servers.flush_valkey()
+    with dropping_proxy(own_servers.servers.valkey_url, every=50) as (proxy, url):
+        stage = Stage(own_servers, make_database(), tmp_path, WUMP_PROVIDERS="npm", **registry.environment)
+        stage.environment |= {"WUMP_VALKEY_URL": url}
+        try:
+            stage.start("scheduler1")
+            moved = stage.start("worker1", customize=SHORT_TIMES + CLOCK_MOVED)
+            # One answer asks for patience: it is due in a second, whatever the worker's clock says.
+            stated = stage.plan(registry, "odd", 3 * BATCH)
+            first = registry.answers["/npm/odd-0"]
+            registry.answers["/npm/odd-0"] = (429, {"Retry-After": "1"}, b"")
+            wait_until(lambda: stage.count("odd").get("failed"), 30, pause=0.05)
+            (run,) = stage.ask("SELECT due_at - now() AS wait FROM job_executions WHERE state = 'failed'")
+            assert run["wait"].total_seconds() < 10
+            registry.answers["/npm/odd-0"] = first
+            stage.wait_until_done("odd", 3 * BATCH)
+            stage.check("odd", stated)
+            assert proxy.lost >= 3
+            ahead = stage.ask("SELECT max(checked_at) > now() + interval '1 minute' AS it FROM sources")
+            assert not ahead[0]["it"], "the database's clock counts"
+            assert moved.process.poll() is None
+        finally:
+            stage.close()
+
+
+POISON = GOOD.replace(
+    "    return PackageRecord",
+    "    import os\n    if 'poison' in str(purl): os.kill(os.getpid(), 9)\n    return PackageRecord",
+)
+
+
+def test_a_poison_job_is_dead_once_its_child_died_and_no_innocent_one_is(
+    own_servers: OwnServers, make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    install(site, "rude", POISON)
+    stage = Stage(
+        own_servers,
+        make_database(),
+        tmp_path,
+        WUMP_PROVIDERS="rude",
+        WUMP_PROVIDER_RUDE_BASE_URL="https://rude.example",
+    )
+    stage.site = str(site)
+    own_servers.flush_valkey()
+    try:
+        stage.start("scheduler1")
+        worker = stage.start("worker1")
+        names = ["poison", *(f"innocent-{number}" for number in range(30))]
+        stage.ask(
+            "INSERT INTO job_executions (job, subject, queue) SELECT 'refresh_package', 'pkg:npm/' || name, 'low'"
+            f" FROM unnest(ARRAY{names}) name"
+        )
+        deaths = 0
+        deadline = time.monotonic() + DONE_SECONDS
+        while not (dead := stage.ask("SELECT subject, lost_leases, outcome FROM job_executions WHERE state = 'dead'")):
+            assert time.monotonic() < deadline, worker.output[-3_000:]
+            if worker.process.poll() is not None:
+                deaths += 1
+                worker.start()
+            time.sleep(0.1)
+        wait_until(lambda: stage.count("innocent").get("completed") == 30, 20)
+        assert worker.process.poll() is None, "the worker outlives the child"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            stage.close()
+    assert [(run["subject"], run["lost_leases"]) for run in dead] == [("pkg:npm/poison", 2)]
+    assert deaths == 2
+    assert "SIGKILL, after it had lost 2 workers" in dead[0]["outcome"]
