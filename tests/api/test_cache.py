@@ -12,6 +12,7 @@ from starlette.responses import Response
 from valkey.asyncio import Valkey
 from wump_api.cache import NEAR_SECONDS, Cache, Finished, Place
 from wump_api.sharing import Shared
+from wump_api.warming import warm
 from wump_core.caching import PREFIX, generation_key, package_subject
 from wump_core.settings import CoreSettings
 from wump_core.store.dependents import fold_deltas
@@ -203,6 +204,19 @@ async def test_without_valkey_answers_come_all_the_same(settings: CoreSettings, 
         assert len(bodies) == 1
         assert sum(times) < 5, "only the first of each second waits"
     server.close()
+    for _, writer in held:
+        writer.close()
+        await writer.wait_closed()
+    await server.wait_closed()
+
+
+async def test_the_most_used_are_there_before_somebody_asks(cached: Any, counting: Any) -> None:
+    await outdate(cached)
+    assert await warm(cached.app) == 1
+    await settle(cached)
+    async with counting(cached) as statements:
+        assert len((await cached.get(LIB)).json()["data"]) == 1
+    assert statements == []
 
 
 def test_what_is_kept_is_bounded() -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from wump_core.errors import ServerUnavailable, WumpError
 from wump_core.noise import Mark
 from wump_core.records import DependencyRecord, ManifestRecord, Project, RepositoryClaim, RepositoryRecord
+from wump_core.store import derived
 from wump_core.store.audit import rebuild
 from wump_core.store.copies import COPIED_BY_OWNERS, save_copies
 from wump_core.store.dependents import fold_deltas
@@ -267,7 +268,10 @@ async def change_owners(engine: AsyncEngine, rng: random.Random, homes: list[str
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_packages_and_repositories_saved_at_once_agree_with_a_rebuild(engine: AsyncEngine, seed: int) -> None:
+async def test_packages_and_repositories_saved_at_once_agree_with_a_rebuild(
+    engine: AsyncEngine, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(derived, "BATCH", (20_000, 3, 1)[seed % 3])
     rng = random.Random(seed)
     names = [f"p{number}" for number in range(8)]
     homes = [f"{owner}/{name}" for owner in "abc" for name in "xy"]

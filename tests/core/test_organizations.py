@@ -70,7 +70,7 @@ async def test_a_kind_reaches_the_answer_and_does_not_become_unknown_again(engin
     await save_files(engine, "acme/app", file("package.json", "base"))
     assert await rows(engine, KINDS) == [("acme", "unknown")]
     for kind in ("organization", "unknown"):
-        assert await told(engine, "Acme", "1", kind) == frozenset()  # ty: ignore[invalid-argument-type]
+        assert await told(engine, "Acme", "1", kind) == frozenset()
         assert await rows(engine, KINDS) == [("acme", "organization")]
         assert await faults(engine) == []
 
@@ -209,10 +209,9 @@ async def described(engine: AsyncEngine, *records: RepositoryRecord) -> Found:
 
 async def test_descriptions_add_what_is_new_and_bring_the_answer_up_to_date(engine: AsyncEngine) -> None:
     await save_files(engine, "acme/app", file("package.json", "base"), host_id="1")
-    usual: dict[str, Any] = {"host": "github.com", "owner": "acme", "stars": 9}
-    known = RepositoryRecord(path="Acme/App", host_id="1", **usual)
-    new = RepositoryRecord(path="acme/new", host_id="2", **usual | {"stars": 10})
-    fork = RepositoryRecord(path="acme/fork", host_id="3", fork=True, **usual)
+    known = RepositoryRecord(host="github.com", owner="acme", path="Acme/App", host_id="1", stars=9)
+    new = RepositoryRecord(host="github.com", owner="acme", path="acme/new", host_id="2", stars=10)
+    fork = RepositoryRecord(host="github.com", owner="acme", path="acme/fork", host_id="3", fork=True)
     found = await described(engine, known, new, fork)
     assert (found.added, found.to_read) == (2, ["acme/new"])
     assert (await read(engine, "base"))["stars"] == {"acme": 9}

@@ -4,6 +4,7 @@ import importlib
 import re
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 
 from wump_core import Format
 from wump_core.hookspecs import ENTRY_POINT_GROUP
@@ -15,11 +16,20 @@ _SECTION = re.compile(r"(?<=<!-- formats -->\n).*?(?=<!-- /formats -->)", re.DOT
 
 
 def list_shipped_formats() -> dict[str, tuple[Format, ...]]:
-    """The formats of each plugin of this repository that reads manifests, which has them in `manifests.FORMATS`."""
+    """The formats of each provider of this repository that reads manifests, in its module or `manifests` beside it."""
     modules = {entry.name: entry.module for entry in entry_points(group=ENTRY_POINT_GROUP)}
-    shipped = sorted(name for name in modules if (ROOT / "plugins" / name).is_dir())
-    readers = [name for name in shipped if hasattr(importlib.import_module(modules[name]), "parse_manifest")]
-    return {name: importlib.import_module(f"{modules[name]}.manifests").FORMATS for name in readers}
+    shipped = {
+        name: importlib.import_module(module)
+        for name, module in sorted(modules.items())
+        if (ROOT / "plugins" / name).is_dir() or module.startswith("wump_core.")
+    }
+    readers = {name: module for name, module in shipped.items() if hasattr(module, "parse_manifest")}
+    return {name: _formats_of(module) for name, module in readers.items()}
+
+
+def _formats_of(module: ModuleType) -> tuple[Format, ...]:
+    found = getattr(module, "FORMATS", None)
+    return found or importlib.import_module(f"{module.__name__}.manifests").FORMATS
 
 
 def make_tables() -> str:

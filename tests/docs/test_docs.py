@@ -32,7 +32,7 @@ from wump_core import cli, errors, records
 from wump_core.hookspecs import CAPABILITIES, ENTRY_POINT_GROUP, REQUIRED_HOOKS, Context, ProviderInfo
 from wump_core.settings import CoreSettings
 from wump_core.store import metadata
-from wump_worker.settings import WorkerSettings
+from wump_worker.settings import AlertSettings, WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -110,6 +110,7 @@ def list_settings() -> dict[str, object]:
         ("WUMP_", CoreSettings),
         ("WUMP_API_", ApiSettings),
         ("WUMP_WORKER_", WorkerSettings),
+        ("WUMP_ALERT_", AlertSettings),
     ]
     for provider in entry_points(group=ENTRY_POINT_GROUP):
         info = provider.load().describe_provider()

@@ -16,7 +16,8 @@ INSPECT = """
 import importlib, json, sys
 from importlib.metadata import distributions
 import wump_core, wump_api, wump_worker, wump_migrations
-import wump_provider_github, wump_provider_gitlab, wump_provider_npm, wump_provider_pypi
+import wump_provider_cratesio, wump_provider_depsdev, wump_provider_ecosystems, wump_provider_github
+import wump_provider_gitlab, wump_provider_librariesio, wump_provider_maven, wump_provider_npm, wump_provider_pypi
 
 ours = {}
 for found in distributions():
@@ -31,7 +32,7 @@ for found in distributions():
             "tests": [name for name in files if "test" in name.split("/")[0]],
         }
 modules = [wump_core, wump_api, wump_worker, wump_migrations]
-modules += [wump_provider_github, wump_provider_gitlab, wump_provider_npm, wump_provider_pypi]
+modules += [module for name, module in sys.modules.items() if name.startswith("wump_provider_") and "." not in name]
 print(json.dumps({"ours": ours, "path": sys.path, "modules": [module.__file__ for module in modules]}))
 """
 
@@ -107,7 +108,8 @@ def test_wheels_work_in_an_empty_environment(data_dir: Path, tmp_path: Path) -> 
     providers = call(wump, "providers", "--format", "json", folder=elsewhere, environment=environment)
     states = {row["name"]: row["state"] for row in json.loads(providers.stdout)}
     assert states == dict.fromkeys(
-        ("cratesio", "depsdev", "ecosystems", "github", "gitlab", "librariesio", "maven", "npm", "pypi"), "active"
+        ("cratesio", "depsdev", "ecosystems", "github", "gitlab", "librariesio", "maven", "npm", "pypi", "sbom"),
+        "active",
     )
     upgraded = call(wump, "db", "upgrade", folder=elsewhere, environment=environment)
     assert "the database is at revision" in upgraded.stderr

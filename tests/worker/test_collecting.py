@@ -17,6 +17,7 @@ from wump_core.settings import CoreSettings
 from wump_core.store.audit import list_faults
 from wump_core.store.executions import add_execution
 from wump_core.store.packages import track_package
+from wump_core.store.providers import save_attempt
 from wump_worker.actors import run_execution
 from wump_worker.jobs import JOBS
 from wump_worker.jobs.discovery import list_queries
@@ -251,8 +252,12 @@ async def test_old_things_are_looked_at_again_the_seldomer_the_longer_they_staye
     host = Host(registry)
     host.push({"package.json": b'{"dependencies": {"base": "1"}}'})
     await run(resources, engine, ledger, "read_repository", "https://github.com/acme/app")
-    for name in ("old", "new", "gone"):
+    for name in ("old", "new", "gone", "dead"):
         await track(engine, f"npm:{name}")
+    async with engine.begin() as connection:
+        await add_execution(connection, "refresh_package", "pkg:npm/dead", queue="low")
+        await save_attempt(connection, "npm", "fetch_package", "pkg:npm/gone", error="not there")
+    await ledger.run("UPDATE job_executions SET state = 'dead' WHERE subject = 'pkg:npm/dead'")
     await ledger.run(
         "UPDATE packages SET fetched_at = now() - interval '2 days', changed_at = CASE name"
         " WHEN 'old' THEN now() - interval '90 days' WHEN 'new' THEN now() - interval '2 days' END,"

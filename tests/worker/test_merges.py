@@ -2,27 +2,30 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import pytest
 from core.test_organizations import told
-from sqlalchemy import text
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 from wump_core.errors import ConfigurationError, WumpError
 from wump_core.settings import CoreSettings
 from wump_core.store import make_engine
 from wump_worker.merging import app
 
+Invoke = Callable[..., Result]
+
 
 @pytest.fixture
-def runner(settings: CoreSettings, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+def invoke(settings: CoreSettings, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+    """Run `wump merges` with these arguments; its errors come through."""
     assert settings.database_url is not None
     assert settings.valkey_url is not None
     monkeypatch.setenv("WUMP_DATABASE_URL", settings.database_url.get_secret_value())
     monkeypatch.setenv("WUMP_VALKEY_URL", settings.valkey_url.get_secret_value())
-    return CliRunner(catch_exceptions=False)
+    return lambda *arguments: CliRunner().invoke(app, ["merges", *arguments], catch_exceptions=False)
 
 
-def test_a_merge_is_added_listed_and_undone(runner: CliRunner, settings: CoreSettings) -> None:
+def test_a_merge_is_added_listed_and_undone(invoke: Invoke, settings: CoreSettings) -> None:
     assert settings.database_url is not None
     url = settings.database_url
 
@@ -34,16 +37,16 @@ def test_a_merge_is_added_listed_and_undone(runner: CliRunner, settings: CoreSet
 
     asyncio.run(prepare())
     both = ("GitHub.com/acme-labs", "github.com/Acme")
-    added = runner.invoke(app, ["merges", "add", *both, "--because", "their website"])
+    added = invoke("add", *both, "--because", "their website")
     merge = added.stdout.strip()
     assert (added.exit_code, len(merge)) == (0, 36)
-    (listed,) = json.loads(runner.invoke(app, ["merges", "--format", "json"]).stdout)
+    (listed,) = json.loads(invoke("--format", "json").stdout)
     assert (listed["id"], listed["absorbed_login"], listed["into_login"]) == (merge, "acme-labs", "acme")
     assert (listed["evidence"], listed["detail"], listed["undone_at"]) == ("operator", "their website", None)
     with pytest.raises(ConfigurationError, match="belong to one organization already"):
-        runner.invoke(app, ["merges", "add", *both])
-    assert runner.invoke(app, ["merges", "undo", merge, "--because", "they are not"]).exit_code == 0
-    assert "they are not" in runner.invoke(app, ["merges"]).stdout
+        invoke("add", *both)
+    assert invoke("undo", merge, "--because", "they are not").exit_code == 0
+    assert "they are not" in invoke().stdout
     for arguments, message in (
         (("undo", merge), "was undone before"),
         (("undo", merge[:-1] + "x"), None),
@@ -51,7 +54,7 @@ def test_a_merge_is_added_listed_and_undone(runner: CliRunner, settings: CoreSet
         (("add", "github.com/nobody", "github.com/acme"), "no account 'github.com/nobody' is known"),
     ):
         if message is None:
-            assert runner.invoke(app, ["merges", *arguments]).exit_code == 2
+            assert invoke(*arguments).exit_code == 2
             continue
         with pytest.raises(WumpError, match=message):
-            runner.invoke(app, ["merges", *arguments])
+            invoke(*arguments)

@@ -98,6 +98,10 @@ def run(site: Path, tmp_path: Path) -> Run:
     return run
 
 
+SHIPPED = tuple("cratesio depsdev ecosystems github gitlab librariesio maven npm pypi sbom".split())
+"""The providers of this repository; `sbom` is a part of the core."""
+
+
 def rows(result: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
     """What `wump providers --format json` says, by name."""
     return {row["name"]: row for row in json.loads(result.stdout)}
@@ -109,13 +113,7 @@ def test_broken_plugins_are_shown_with_reason_distribution_and_version(site: Pat
     result = run("providers", "--format", "json", WUMP_PROVIDER_GOOD_BASE_URL="https://good.example", **BASE_URLS)
     assert result.returncode == 1, result.stderr
     shown = rows(result)
-    assert {name for name, row in shown.items() if row["state"] == "active"} == {
-        "github",
-        "gitlab",
-        "good",
-        "npm",
-        "pypi",
-    }
+    assert {name for name, row in shown.items() if row["state"] == "active"} == {"good", *SHIPPED}
     assert shown["good"]["capabilities"] == ["fetch_package"]
     for name, reason in REASONS.items():
         assert shown[name]["state"] == "broken"
@@ -137,10 +135,7 @@ def test_a_plugin_that_hangs_while_it_is_imported_is_found_out_and_the_next_are_
 
 def test_all_well_is_exit_code_0(run: Run) -> None:
     result = run("providers", "--format", "json", **BASE_URLS)
-    assert (result.returncode, sorted(rows(result))) == (
-        0,
-        ["cratesio", "depsdev", "ecosystems", "github", "gitlab", "librariesio", "maven", "npm", "pypi"],
-    )
+    assert (result.returncode, sorted(rows(result))) == (0, list(SHIPPED))
     assert rows(result)["npm"]["base_url_from"] == "WUMP_PROVIDER_NPM_BASE_URL"
 
 
@@ -151,7 +146,7 @@ def test_wanted_providers_come_in_their_order_and_missing_ones_are_named(site: P
     result = run("providers", "--format", "json", WUMP_PROVIDERS=wanted, **good, **BASE_URLS)
     assert result.returncode == 1
     assert [row["name"] for row in json.loads(result.stdout)] == ["pypi", "good", "npm", "absent"]
-    assert rows(result)["absent"]["reason"] == "not installed; installed are: github, gitlab, good, npm, pypi"
+    assert rows(result)["absent"]["reason"] == f"not installed; installed are: {', '.join(sorted(('good', *SHIPPED)))}"
 
 
 def test_two_distributions_of_one_name_are_refused(site: Path, run: Run) -> None:

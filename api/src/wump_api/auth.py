@@ -15,6 +15,7 @@ import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -230,18 +231,20 @@ def is_from_this_machine(scope: Scope) -> bool:
         if name == b"host":
             host = value
     client: Any = scope.get("client")
-    return _is_loopback(client[0] if client else "") and _is_loopback(_host_name(host.decode("latin-1")))
+    return _is_loopback(client[0] if client else "") and _is_loopback(_host_name(host))
 
 
-def _host_name(header: str) -> str:
+@lru_cache(1_000)
+def _host_name(header: bytes) -> str:
     try:
-        return urlsplit(f"//{header}").hostname or ""
+        return urlsplit(f"//{header.decode('latin-1')}").hostname or ""
     except ValueError:
         return ""
 
 
+@lru_cache(1_000)
 def _is_loopback(host: str) -> bool:
-    if host in ("localhost", "127.0.0.1"):
+    if host == "localhost":
         return True
     try:
         return ip_address(host).is_loopback

@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 
 import msgspec
 from starlette.responses import Response
@@ -230,7 +231,7 @@ class FinishedResponse:
         answer = self.answer
         headers = [
             (b"etag", answer.etag.encode()),
-            (b"last-modified", formatdate(answer.made_at, usegmt=True).encode()),
+            (b"last-modified", _http_date(answer.made_at)),
             (b"cache-control", self._control.encode()),
         ]
         if _has_it(answer, scope):
@@ -251,4 +252,9 @@ def _has_it(answer: Finished, scope: Scope) -> bool:
         wanted = answer.etag.removeprefix("W/").encode()
         return any(tag.strip().removeprefix(b"W/") in (wanted, b"*") for tag in tags.split(b","))
     since = given.get(b"if-modified-since")
-    return since is not None and since == formatdate(answer.made_at, usegmt=True).encode()
+    return since is not None and since == _http_date(answer.made_at)
+
+
+@lru_cache(1_000)
+def _http_date(seconds: int) -> bytes:
+    return formatdate(seconds, usegmt=True).encode()

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wump_api.auth import CHALLENGE, LOCAL, PROCESS, Caller, Keys, describe_address, invalid_key, is_from_this_machine
+from wump_api.deadlines import Deadlines
 from wump_api.idempotency import answer_once
 from wump_api.limits import Limiter, Window
 from wump_api.problems import Problem, list_methods
@@ -35,7 +36,7 @@ def install_gate(app: FastAPI, settings: ApiSettings) -> None:
 
 
 @asynccontextmanager
-async def open_gate(app: FastAPI) -> AsyncGenerator[None]:
+async def open_gate(app: FastAPI, settings: ApiSettings) -> AsyncGenerator[None]:
     """What the gate needs while the app serves; `app.state` has the engine and Valkey by then."""
     shared = app.state.shared = Shared(app.state.valkey)
     with suppress(Away):
@@ -43,13 +44,14 @@ async def open_gate(app: FastAPI) -> AsyncGenerator[None]:
         await shared.ask(lambda valkey: valkey.ping())
     app.state.limiter = Limiter(shared)
     keys = app.state.keys = Keys(app.state.engine, shared)
-    uses = asyncio.create_task(keys.keep_saving_uses())
+    deadlines = app.state.deadlines = Deadlines(settings.request_timeout_seconds)
+    going_on = [asyncio.create_task(keys.keep_saving_uses()), asyncio.create_task(deadlines.keep_looking())]
     try:
         yield
     finally:
-        uses.cancel()
-        with suppress(asyncio.CancelledError):
-            await uses
+        for task in going_on:
+            task.cancel()
+        await asyncio.gather(*going_on, return_exceptions=True)
         keys.close()
 
 
@@ -60,7 +62,6 @@ class Gate:
         self._app = app
         self._everyone = settings.anonymous == "everyone"
         self._local = settings.anonymous != "nobody"
-        self._seconds = settings.request_timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(_PREFIX):
@@ -77,16 +78,12 @@ class Gate:
         if operation.area == "export":
             await self._app(scope, receive, send)
             return
-        try:
-            async with asyncio.timeout(self._seconds) as running:
-                if scope["method"] == "POST" and operation.area != "read":
-                    await answer_once(self._app, scope, receive, send, caller.subject)
-                else:
-                    await self._app(scope, receive, send)
-        except TimeoutError:
-            if running.expired():
-                raise Problem("too-slow", f"it took more than {self._seconds} s") from None
-            raise
+        deadlines: Deadlines = scope["app"].state.deadlines
+        with deadlines.limit():
+            if scope["method"] == "POST" and operation.area != "read":
+                await answer_once(self._app, scope, receive, send, caller.subject)
+            else:
+                await self._app(scope, receive, send)
 
     async def _identify(self, scope: Scope, operation: Operation) -> Caller:
         given = [value for name, value in scope["headers"] if name == b"x-api-key"]

@@ -20,7 +20,7 @@ from wump_api.problems import Problem
 from wump_api.sharing import Away, Shared
 
 _NAMESPACE = "wump"
-_STATE_SECONDS = 0.05
+_STATE_SECONDS = 0.1
 """How long a process goes on by what it was told is left, taking off what it admitted itself."""
 _FAR = 2_000
 """With so much left in each window, requests are admitted at once and counted a moment later."""
@@ -50,18 +50,18 @@ class WindowState:
     reset_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
-    """Whether a request may go on; if not, the window that is full."""
+    """Whether a request may go on; if not, the window that is full. `policy` says which windows there are."""
 
+    policy: bytes
     states: Sequence[WindowState]
     refused_by: WindowState | None = None
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """`RateLimit-Policy` and `RateLimit`, as draft-ietf-httpapi-ratelimit-headers has them."""
-        policy = ", ".join(f'"{s.window.name}";q={s.window.amount};w={s.window.seconds}' for s in self.states)
-        left = ", ".join(f'"{s.window.name}";r={s.remaining};t={s.reset_seconds}' for s in self.states)
-        return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", left.encode())]
+        left = ", ".join([f'"{it.window.name}";r={it.remaining};t={it.reset_seconds}' for it in self.states])
+        return [(b"ratelimit-policy", self.policy), (b"ratelimit", left.encode())]
 
     def refusal(self) -> Problem:
         """The problem of a request that may not go on."""
@@ -135,6 +135,7 @@ class _Line:
 
     def __init__(self, limiter: Limiter, subject: str, windows: tuple[Window, ...]) -> None:
         self.windows = windows
+        self._policy = ", ".join(f'"{it.name}";q={it.amount};w={it.seconds}' for it in windows).encode()
         self._limiter = limiter
         self._subject = subject
         self._waiting: list[_Waiting] = []
@@ -154,7 +155,7 @@ class _Line:
             self._owed += cost
             self._take_off(cost)
             self._start()
-            return Verdict(self._states)
+            return Verdict(self._policy, self._states)
         waiting = _Waiting(cost, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._start()
@@ -216,7 +217,7 @@ class _Line:
         for item in batch:
             name = refused_by.get(id(item))
             if not item.verdict.done():
-                item.verdict.set_result(Verdict(self._states, full[name] if name else None))
+                item.verdict.set_result(Verdict(self._policy, self._states, full[name] if name else None))
 
     async def _look(self) -> None:
         self._states = [await self._limiter.look(window, self._subject) for window in self.windows]
@@ -224,9 +225,8 @@ class _Line:
         self._take_off(self._owed)
 
     def _take_off(self, cost: int) -> None:
-        self._states = [
-            WindowState(state.window, max(0, state.remaining - cost), state.reset_seconds) for state in self._states
-        ]
+        for state in self._states:
+            state.remaining = max(0, state.remaining - cost)
 
     async def _take_most(self, window: Window, costs: Sequence[int]) -> list[bool]:
         """Which of these the window has room for, in their order; those are counted."""

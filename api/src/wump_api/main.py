@@ -27,7 +27,7 @@ from wump_core.telemetry.database import observe_connection, observe_engine, obs
 from wump_api.cache import Cache
 from wump_api.connections import BoundedProtocol
 from wump_api.gate import install_gate, open_gate
-from wump_api.manners import MAX_BODY_BYTES, add_manners
+from wump_api.manners import add_manners
 from wump_api.openapi import complete_description
 from wump_api.paths import PackagePaths
 from wump_api.problems import install_problem_handlers
@@ -50,6 +50,7 @@ from wump_api.routes.metrics import PATH as METRICS
 from wump_api.routes.metrics import install_metrics
 from wump_api.routes.streams import FETCH_TIMEOUT_MS, Streams
 from wump_api.settings import ApiSettings
+from wump_api.warming import warming
 from wump_api.web import install_pages
 
 _SHARED = "public, max-age=60, stale-while-revalidate=300, stale-if-error=86400"
@@ -106,7 +107,6 @@ def make_app(core: CoreSettings, settings: ApiSettings, telemetry: Telemetry = O
         summary="Who is using my package?",
         description=_DESCRIPTION,
         version=version("wump-api"),
-        max_body_size=MAX_BODY_BYTES,
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan(core.database_url, core.read_database_url, core.valkey_url, settings, telemetry.on),
@@ -203,8 +203,10 @@ def _lifespan(
                 valkey_url.get_secret_value(), socket_timeout=5, socket_connect_timeout=5
             )
             opened.push_async_callback(app.state.valkey.aclose)
-            await opened.enter_async_context(open_gate(app))
+            await opened.enter_async_context(open_gate(app, settings))
             app.state.cache = Cache(app.state.shared) if settings.cache else None
+            if app.state.cache is not None:
+                await opened.enter_async_context(warming(app))
             yield
 
     return lifespan

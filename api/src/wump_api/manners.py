@@ -27,14 +27,16 @@ MAX_HEADERS = 100
 WITHOUT_BODY = "wump.without_body"
 """Key of an ASGI scope whose answer's body is thrown away, so that it needn't be made."""
 REQUEST_ID = re.compile(rb"[0-9A-Za-z._-]{8,100}")
-_SECURITY_HEADERS = {
-    b"x-content-type-options": b"nosniff",
-    b"x-frame-options": b"DENY",
-    b"referrer-policy": b"no-referrer",
+_READ_HEADERS = frozenset((b"x-request-id", b"content-length", b"accept-encoding"))
+_SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
     # Nothing of the API is a page; the pages bring a policy of their own.
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    b"cross-origin-opener-policy": b"same-origin",
-}
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+_VARY = (b"vary", b"Accept-Encoding")
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 _OPEN_TO_PROBES = "/health"
 _MIN_COMPRESSED_BYTES = 1_000
@@ -48,34 +50,39 @@ _EXPOSED = (
 
 def add_manners(app: ASGIApp, settings: ApiSettings) -> ASGIApp:
     """The app with all that holds for every request around it."""
-    app = GZipMiddleware(app, minimum_size=_MIN_COMPRESSED_BYTES, compresslevel=_COMPRESSION)
+    compressing: ASGIApp = GZipMiddleware(app, minimum_size=_MIN_COMPRESSED_BYTES, compresslevel=_COMPRESSION)
     if origins := split_list(settings.cors_origins):
-        app = CORSMiddleware(
-            app,
-            allow_origins=origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["X-API-Key", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Request-Id"],
-            expose_headers=_EXPOSED,
-            max_age=3_600,
-        )
-    mannerly = Manners(app, https_only=settings.https_only)
+        app, compressing = (_allow_origins(each, origins) for each in (app, compressing))
+    mannerly = Manners(app, compressing, https_only=settings.https_only)
     proxies = split_list(settings.trusted_proxies)
     behind: Any = ProxyHeadersMiddleware(cast(Any, mannerly), trusted_hosts=proxies) if proxies else mannerly
     return cast(ASGIApp, behind)
 
 
+def _allow_origins(app: ASGIApp, origins: list[str]) -> ASGIApp:
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=["X-API-Key", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Request-Id"],
+        expose_headers=_EXPOSED,
+        max_age=3_600,
+    )
+
+
 class Manners:
     """ASGI wrapper around everything else. Answers' headers may be added to as `scope["state"]["headers"]`."""
 
-    def __init__(self, app: ASGIApp, *, https_only: bool) -> None:
+    def __init__(self, app: ASGIApp, compressing: ASGIApp, *, https_only: bool) -> None:
         self._app = app
+        self._compressing = compressing
         self._https_only = https_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = {name: value for name, value in scope["headers"] if name in (b"x-request-id", b"content-length")}
+        given = {name: value for name, value in scope["headers"] if name in _READ_HEADERS}
         request_id = given.get(b"x-request-id", b"")
         if not REQUEST_ID.fullmatch(request_id):
             request_id = secrets.token_hex(16).encode()
@@ -99,8 +106,12 @@ class Manners:
         if problem := self._find_fault(scope, given.get(b"content-length", b"")):
             response = problem_response(Request(scope), problem.kind, problem.detail)
             await response(scope, receive, send_mannerly)
-        else:
-            await self._app(scope, receive, send_mannerly)
+            return
+        if scope["method"] not in ("GET", "HEAD"):
+            receive = _bound_body(receive)
+        # Those who don't ask for it need not go through the layer that compresses.
+        app = self._compressing if b"gzip" in given.get(b"accept-encoding", b"") else self._app
+        await app(scope, receive, send_mannerly)
 
     def _find_fault(self, scope: Scope, length: bytes) -> Problem | None:
         headers = scope["headers"]
@@ -115,9 +126,26 @@ class Manners:
         return None
 
 
+def _bound_body(receive: Receive) -> Receive:
+    """What is received, until it is too large: where no length was announced, that shows only then."""
+    size = 0
+
+    async def receive_some() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_BODY_BYTES:
+            raise Problem("too-large", f"the body has more than {MAX_BODY_BYTES} bytes")
+        return message
+
+    return receive_some
+
+
 def _complete(given: list[tuple[bytes, bytes]], own: list[tuple[bytes, bytes]], path: str) -> list[tuple[bytes, bytes]]:
     names = {name.lower() for name, _ in given}
-    complete = [*given, *own, *(item for item in _SECURITY_HEADERS.items() if item[0] not in names)]
+    complete = [*given, *own, *(item for item in _SECURITY_HEADERS if item[0] not in names)]
+    if b"vary" not in names:
+        complete.append(_VARY)
     if b"cache-control" not in names and path.startswith("/api/"):
         complete.append((b"cache-control", b"no-store"))
     return complete

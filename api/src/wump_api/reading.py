@@ -102,7 +102,7 @@ class ReadRoute(APIRoute):
         subject = self.subject(scope["path_params"])
         if subject is None:
             return None
-        return Place(subject, self._kept.view, "" if given is None else repr(given), self._kept.seconds)
+        return Place(subject, self._kept.view, "" if given is None else repr(given.__dict__), self._kept.seconds)
 
     async def _make(self, request: Request, given: Parameters | None) -> Response:
         pool, connection = await acquire_reader(request)

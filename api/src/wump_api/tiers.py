@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Area = Literal["read", "export", "write", "operate"]
@@ -56,6 +57,7 @@ OPERATIONS: tuple[tuple[tuple[str, ...], re.Pattern[str], Operation], ...] = (
 """Methods, path and operation of those that are not as their method says; the first that fits counts."""
 
 
+@lru_cache(10_000)
 def describe_operation(method: str, path: str, query: bytes) -> Operation:
     """What a request below /api/v1 asks for."""
     for methods, pattern, operation in OPERATIONS:

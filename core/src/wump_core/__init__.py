@@ -55,6 +55,7 @@ from wump_core.records import (
     TreeRecord,
     collect_items,
 )
+from wump_core.sboms import read_spdx
 from wump_core.settings import ProviderSettings, TokenSettings
 from wump_core.values import (
     read_address,
@@ -131,6 +132,7 @@ __all__ = [
     "read_items",
     "read_licence",
     "read_mapping",
+    "read_spdx",
     "read_text",
     "read_time",
     "resolve_path",

@@ -109,7 +109,7 @@ def _load(entry: EntryPoint) -> Provider:
     info = manager.hook.describe_provider()
     if not isinstance(info, ProviderInfo):
         raise ConfigurationError(f"describe_provider returned {type(info).__name__} instead of ProviderInfo")
-    settings, origin = _settings(entry.name, info)
+    settings, origin = _settings(entry.name, info, asks=bool(implemented - _SILENT))
     distribution, version = _distribution(entry)
     lacking = {
         hook: f"{settings_prefix(entry.name)}{setting.upper()}"
@@ -122,12 +122,16 @@ def _load(entry: EntryPoint) -> Provider:
     )
 
 
+_SILENT = frozenset(("describe_provider", "parse_manifest", "read_dump"))
+"""Hooks that do no input or output over a network: who has no other needs no address."""
+
+
 def settings_prefix(name: str) -> str:
     """How the variables of a provider's settings begin."""
     return f"WUMP_PROVIDER_{name.upper().replace('-', '_')}_"
 
 
-def _settings(name: str, info: ProviderInfo) -> tuple[ProviderSettings, str]:
+def _settings(name: str, info: ProviderInfo, *, asks: bool) -> tuple[ProviderSettings, str]:
     """The provider's settings with a base URL: the operator's, else the user's own, else the tables'."""
     prefix = settings_prefix(name)
     try:
@@ -136,6 +140,8 @@ def _settings(name: str, info: ProviderInfo) -> tuple[ProviderSettings, str]:
         raise ConfigurationError(describe_settings_error(error, prefix)) from None
     if settings.base_url is not None:
         return settings, f"{prefix}BASE_URL"
+    if not asks:
+        return settings, "asks nobody"
     # Only a registry is what the user's npm or pip settings and the tables name; others must be told.
     is_registry = info.provider_type == "registry" and info.ecosystems
     base_url = find_base_url(info.ecosystems[0], setting=f"{prefix}BASE_URL") if is_registry else None

@@ -275,12 +275,13 @@ class Providers:
         return sorted(able, key=lambda provider: provider.info.provider_type != "registry")
 
     def choose_for_host(self, capability: str, host: str) -> list[Provider]:
-        """Who can do this for that code host, in the operator's order."""
-        return [
+        """Who can do this for that code host: the host itself first, then in the operator's order."""
+        able = [
             provider
             for provider in self.active
             if capability in provider.capabilities and provider.settings.code_host == host
         ]
+        return sorted(able, key=lambda provider: provider.info.provider_type != "repository")
 
     async def fetch_with_fallback(
         self, capability: str, ecosystem: str, call: Callable[[Provider], Awaitable[Result]]

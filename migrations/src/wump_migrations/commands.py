@@ -1,4 +1,4 @@
-"""`wump db`: migrate, verify, rebuild and partition."""
+"""`wump db`: migrate, verify, rebuild, partition, and make roles."""
 
 import asyncio
 import shutil
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 from wump_core.cli import EXIT_NO
 from wump_core.errors import ConfigurationError
@@ -16,10 +17,10 @@ from wump_core.store import make_engine
 from wump_core.store.audit import list_faults, rebuild
 from wump_core.telemetry import configure_logging
 
-from wump_migrations import partitions, runner
+from wump_migrations import partitions, roles, runner
 
 app = typer.Typer()
-db = typer.Typer(help="The database: migrate, verify, rebuild, partition.", no_args_is_help=True)
+db = typer.Typer(help="The database: migrate, verify, rebuild, partition, roles.", no_args_is_help=True)
 app.add_typer(db, name="db")
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 # Deriving or partitioning much takes hours; whoever waits can stop it.
@@ -84,6 +85,26 @@ def rebuild_derived() -> None:
     """Derive dependencies, answers and totals anew from the statements."""
     _with_engine(rebuild, migrate=True)
     err.print("wump: rebuilt")
+
+
+@db.command("roles", epilog="Example: `wump db roles`")
+def make_roles(
+    renew: Annotated[bool, typer.Option("--renew", help="Also give roles that are there new passwords.")] = False,
+) -> None:
+    """Make roles with no more rights than migrating, working and answering need; prints an address for each.
+
+    Connect as a superuser for it. Run it again after an upgrade: nothing is lost by that.
+    """
+    settings = load_settings()
+    if settings.database_url is None:
+        raise ConfigurationError("WUMP_DATABASE_URL is not set: embedded servers have one role, which is yours")
+    passwords = _with_engine(lambda engine: roles.make_roles(engine, renew=renew), migrate=False)
+    url = make_url(settings.database_url.get_secret_value())
+    for role, meaning in roles.ROLES.items():
+        err.print(f"wump: {role} {meaning}", markup=False)
+        typer.echo(roles.role_url(url, role, passwords[role]))
+    if any(password is None for password in passwords.values()):
+        err.print("wump: roles that were there keep their passwords; --renew gives them new ones")
 
 
 @db.command("partition", epilog="Example: `wump db partition --partitions 16`")

@@ -26,6 +26,6 @@ class TestCratesio(ProviderConformance):
         Case("fetch_changes", cursor="2026-05-06T07:08:09.123456000Z", name="since"),
         Case("health_check"),
         Case("parse_manifest", path="app/Cargo.toml"),
-        Case("parse_manifest", path="app/crates/engine/Cargo.toml"),
         Case("parse_manifest", path="app/Cargo.lock"),
+        Case("read_dump", path="db-dump"),
     )

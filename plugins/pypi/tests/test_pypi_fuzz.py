@@ -170,6 +170,7 @@ HOSTILE: dict[str, bytes] = {
     "empty lines": b"\n" * 900_000,
     "not utf-8": b"\xff" * 1_000,
     "nul": b"\x00" * 1_000,
+    "asked again": b'[[package]]\nname="a"\nsource={virtual="."}\ndependencies=[' + b'{name="a"},' * 30_000 + b"]",
     "duplicates": b"a = 1\n" * 1_000,
     "backslashes": b"a \\\n" * 100_000,
     "numbers": b"a = " + b"9" * 100_000,

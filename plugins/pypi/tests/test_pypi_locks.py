@@ -526,3 +526,15 @@ def test_entries_that_are_none_are_told(path: str) -> None:
     assert messages[:2] == ["entry 1 has no name", "entry 2 has no name"]
     assert "'!' is no package name" in messages[2]
     assert parse(path, f"{key} = 5\n").diagnostics[-1].message == "expected an array of tables"
+
+
+def test_a_lockfile_as_large_as_the_largest_is_read() -> None:
+    wheel = f'    {{ url = "https://files.example/{"a" * 120}.whl", hash = "sha256:{"b" * 64}", size = 1 }},\n'
+    package = (
+        '[[package]]\nname = "p{}"\nversion = "1"\nwheels = [\n' + wheel.replace("{", "{{").replace("}", "}}") * 20
+    )
+    text = "version = 1\n" + "".join(package.format(number) + "]\n\n" for number in range(1_800))
+    assert len(text) > 8_000_000
+    record = parse("uv.lock", text)
+    assert (record.status, len(record.dependencies)) == ("ok", 1_800)
+    assert record.dependencies[-1].line == text[: text.index('"p1799"')].count("\n") + 1

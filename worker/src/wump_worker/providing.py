@@ -152,7 +152,10 @@ def call(
         list[str] | None, typer.Argument(help="The hook's arguments in their order; what is left out is null.")
     ] = None,
 ) -> None:
-    """Call one hook of a provider and print the validated records as JSON, a file as it is. Needs no server."""
+    """Call one hook of a provider and print the validated records as JSON, a file as it is. Needs no server.
+
+    A dump's records are printed one a line.
+    """
     settings = load_settings()
     configure_logging("warning", settings.log_format)
     loaded = load_providers([name])
@@ -165,6 +168,10 @@ def call(
     if hook not in provider.capabilities:
         able = ", ".join(sorted(provider.capabilities))
         raise ConfigurationError(f"the provider {name} has no {hook}: it has {able}")
+    if hook == "read_dump":
+        for record in provider.read_dump(parse_arguments(hook, given)["path"]):
+            typer.echo(json.dumps(dump_result(record), ensure_ascii=False))
+        return
     result = _call(provider, hook, given, settings.contact)
     if isinstance(result, bytes):
         sys.stdout.buffer.write(result)

@@ -1,7 +1,7 @@
 """What should be looked at again, and how often: the seldomer, the longer ago it changed.
 
 A subject is due after a tenth of the time since it last changed, between bounds; packages with many dependents after
-half of that. What was planned within a day is not planned again, whatever became of it.
+half of that. Where a run is dead, the operator has the word, and no other is planned.
 """
 
 from collections.abc import Collection, Sequence
@@ -119,13 +119,15 @@ def _not_planned(subject: str) -> str:
     lately = "e.created_at > now() - make_interval(secs => least(CAST(:min AS float8), 86400))"
     return (
         f"NOT EXISTS (SELECT FROM job_executions e WHERE e.job = :job AND e.subject = {subject}"
-        f" AND ({OPEN.replace('state', 'e.state')} OR {lately}))"
+        f" AND ({OPEN.replace('state', 'e.state')} OR e.state = 'dead' OR {lately}))"
     )
 
 
 _ADDRESS = "'https://' || r.host || '/' || r.path"
 _DUE_PACKAGES = text(
-    "SELECT purl FROM (SELECT p.purl, coalesce(p.fetched_at, '-infinity') + make_interval(secs =>"
+    "SELECT purl FROM (SELECT p.purl, coalesce(CASE WHEN p.missing IS NULL THEN p.fetched_at ELSE"
+    "     (SELECT max(s.last_attempt_at) FROM provider_subjects s WHERE s.subject = p.purl"
+    "       AND s.capability = 'fetch_package') END, '-infinity') + make_interval(secs =>"
     "     CASE WHEN p.missing IS NOT NULL THEN CAST(:seldom AS float8) ELSE"
     "     least(greatest(extract(epoch FROM p.fetched_at - coalesce(p.changed_at, p.fetched_at)) / 10, :min), :max)"
     f"     / CASE WHEN t.organizations >= {POPULAR_ORGANIZATIONS} THEN 2 ELSE 1 END END) AS due_at"
@@ -149,6 +151,6 @@ _DUE_WALKS = text(
     " AND (s.tried_at IS NULL OR s.tried_at < now() - CASE WHEN s.unfinished THEN interval '1 day'"
     "   ELSE interval '7 days' END)"
     " AND NOT EXISTS (SELECT FROM job_executions e WHERE e.job = :job AND e.subject = p.purl"
-    f"   AND ({OPEN.replace('state', 'e.state')} OR e.created_at > now() - interval '1 day'))"
+    f"   AND ({OPEN.replace('state', 'e.state')} OR e.state = 'dead' OR e.created_at > now() - interval '1 day'))"
     " ORDER BY s.tried_at NULLS FIRST, p.purl LIMIT :limit"
 )

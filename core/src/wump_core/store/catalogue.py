@@ -42,6 +42,17 @@ async def list_sources(connection: Connection) -> Sequence[Row]:
     )
 
 
+async def list_most_used(connection: Connection, *, limit: int) -> list[tuple[str, str]]:
+    """Ecosystem and name of the packages that most organizations use."""
+    rows = await connection.fetch(
+        "SELECT p.ecosystem, p.name FROM (SELECT package_id, organizations FROM package_totals"
+        "   WHERE organizations > 0 ORDER BY organizations DESC LIMIT $1) most JOIN packages p ON p.id = most.package_id"
+        " ORDER BY most.organizations DESC",
+        limit,
+    )
+    return [(row["ecosystem"], row["name"]) for row in rows]
+
+
 async def list_packages(
     connection: Connection, *, ecosystem: str | None, tracked: bool, after: tuple[str, str] | None, limit: int
 ) -> Sequence[Row]:

@@ -4,7 +4,8 @@ One lock order holds throughout: organizations (one advisory lock), what says it
 repositories), accounts, packages, dependencies, answers, each in key order.
 """
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -53,9 +54,11 @@ async def refresh_derived(
         answers: Rows that show something else now though none of their pairs changed.
         counts: Changes of totals that no pair stands for.
     """
-    changes = await refresh_dependencies(connection, pairs)
+    changes = [change for part in _cut(pairs) for change in await refresh_dependencies(connection, part)]
     touched = {(change.package_id, key) for change in changes for key in change.organization_ids}
-    listed = await refresh_answers(connection, touched.union(answers))
+    listed: Counter[int] = Counter()
+    for part in _cut(touched.union(answers)):
+        listed.update(await refresh_answers(connection, part))
     deltas = [
         *counts,
         *((change.package_id, change.counts) for change in changes),
@@ -63,6 +66,14 @@ async def refresh_derived(
     ]
     await add_deltas(connection, deltas, touched=listed)
 
+
+def _cut(keys: Collection[tuple[int, int]]) -> Iterable[Sequence[tuple[int, int]]]:
+    """In parts that a statement brings up to date in a few seconds, in the order of keys."""
+    ordered = sorted(keys)
+    return (ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH))
+
+
+BATCH = 20_000
 
 # Row by row: what joins laterally is looked up, and so locked, in the order of what it joins.
 _LOCK_PACKAGES = text(

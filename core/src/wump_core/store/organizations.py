@@ -22,6 +22,11 @@ Evidence = Literal["host_id", "verified_domain", "operator"]
 MAX_PAIRS = 500_000
 """More than this is not brought up to date in one transaction."""
 
+
+class TooMuchAtOnce(WumpError):
+    """A change touches more rows than one transaction should hold; the text says how many."""
+
+
 organization_merges = Table(
     "organization_merges",
     metadata,
@@ -51,7 +56,7 @@ async def merge_organizations(
 
     Raises:
         ServerUnavailable: Accounts or repositories came meanwhile: try again.
-        WumpError: It is too much for one transaction.
+        TooMuchAtOnce: It is too much for one transaction.
     """
     await lock_organizations(connection)
     standing = (await connection.execute(_LIST_STANDING, {"ids": [absorbed_id, into_id]})).all()
@@ -174,7 +179,7 @@ async def _move(connection: AsyncConnection, moving: _Moving, target_id: int) ->
     owned = [(package_id, key) for package_id in sorted(own) for key in sorted(moving.organizations)]
     pairs.update(await list_pairs_of_organizations(connection, owned) if owned else ())
     if len(pairs) > MAX_PAIRS:
-        raise WumpError(f"{len(pairs):,} dependencies change their owner, at most {MAX_PAIRS:,} do at once")
+        raise TooMuchAtOnce(f"{len(pairs):,} dependencies change their owner, at most {MAX_PAIRS:,} do at once")
     await refresh_derived(connection, pairs)
 
 

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from wump_core.testing.recording import holds_secrets
 from wump_core.testing.replay import Exchange, ReplayTransport, closed_sockets, make_replay_client
 
 MAX_PAGES = 20
+MAX_RECORDS = 1_000
 FEED_PAGES = 2
 """A feed of changes has no end: so many calls are played."""
 
@@ -35,7 +37,8 @@ class Case:
     """One call of a hook, such as `Case("fetch_package", purl="pkg:npm/left-pad")`.
 
     A purl may be written in either form, a `RepositoryQuery` as a dict or its text alone; what is left out is null.
-    For `parse_manifest` give `path`, the file's path below the folder `manifests`.
+    For `parse_manifest` give `path`, the file's path below the folder `manifests`; for `read_dump` that of a file or
+    folder below the folder `dumps`.
 
     Args:
         hook: Name of the hook.
@@ -50,10 +53,11 @@ class Case:
         self.hook = hook
         self.raises = raises
         self.is_manifest = hook == "parse_manifest"
-        if self.is_manifest:
+        self.is_dump = hook == "read_dump"
+        if self.is_manifest or self.is_dump:
             self.path = str(arguments.pop("path", ""))
             if not self.path or arguments:
-                raise ConfigurationError("a case of parse_manifest has a path and nothing else")
+                raise ConfigurationError(f"a case of {hook} has a path and nothing else")
             self.arguments: dict[str, Any] = {}
         else:
             self.arguments = parse_arguments(hook, arguments)
@@ -80,7 +84,7 @@ class Played:
     def dump(self, case: Case) -> Any:
         """The result as it is kept: without defaults, so that fields which a later core adds change nothing."""
         pages = [dump_result(page, defaults=False) for page in self.pages]
-        return pages if case.hook in PAGED_HOOKS else pages[0]
+        return pages if case.hook in PAGED_HOOKS or case.is_dump else pages[0]
 
 
 def load_provider(name: str, given: Mapping[str, Any]) -> Provider:
@@ -164,6 +168,19 @@ def play_manifest(provider: Provider, case: Case, root: Path) -> Played:
     with closed_sockets() as attempts, _listening() as heard:
         try:
             played.pages.append(parse_file(provider, root, case.path))
+        except ProviderError as error:
+            played.error = error
+    played.sockets = list(attempts)
+    played.printed = heard.getvalue()
+    return played
+
+
+def play_dump(provider: Provider, path: Path) -> Played:
+    """Read a dump, all sockets closed: its first records, as many as are looked at."""
+    played = Played()
+    with closed_sockets() as attempts, _listening() as heard:
+        try:
+            played.pages += islice(provider.read_dump(path), MAX_RECORDS)
         except ProviderError as error:
             played.error = error
     played.sockets = list(attempts)

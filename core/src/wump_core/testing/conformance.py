@@ -22,13 +22,13 @@ from typing import Any, ClassVar
 import pytest
 
 from wump_core.calls import PAGED_HOOKS
-from wump_core.errors import ProviderFailed, RateLimited, WumpError
+from wump_core.errors import InvalidDump, ProviderFailed, RateLimited, WumpError
 from wump_core.hookspecs import ENTRY_POINT_GROUP
 from wump_core.manifests import fits
 from wump_core.providers import Provider
 from wump_core.records import ProviderHealth
 from wump_core.testing import hostile, junk
-from wump_core.testing.cases import CANARY, Case, Played, load_provider, play, play_manifest
+from wump_core.testing.cases import CANARY, Case, Played, load_provider, play, play_dump, play_manifest
 from wump_core.testing.importing import list_forbidden_imports, list_import_faults
 from wump_core.testing.judging import list_description_faults, list_distribution_faults, list_record_faults
 from wump_core.testing.recorder import record_case
@@ -88,7 +88,7 @@ class ProviderConformance:
 
     @classmethod
     def _list_parameters(cls) -> dict[str, list[Any]]:
-        asking = [case for case in cls.cases if not case.is_manifest]
+        asking = [case for case in cls.cases if not case.is_manifest and not case.is_dump]
         # The first good case of each hook shows how it takes bad days.
         typical = list({case.hook: case for case in reversed(asking) if case.raises is None}.values())[::-1]
         single = [case for case in typical if case.hook in SINGLE_HOOKS]
@@ -101,6 +101,7 @@ class ProviderConformance:
             "manifest": [
                 pytest.param(case, id=case.id) for case in cls.cases if case.is_manifest and case.raises is None
             ],
+            "dump": [pytest.param(case, id=case.id) for case in cls.cases if case.is_dump and case.raises is None],
             "missing": _cross(single, hostile.ABSENCES),
             "faulty": _cross(typical, hostile.FAULTS),
         }
@@ -292,6 +293,18 @@ class ProviderConformance:
         }
         _fail(junk.run(task))
 
+    # Dumps.
+
+    def test_damaged_dump_raises_only_invalid_dump(self, loaded: Provider, dump: Case, tmp_path: Path) -> None:
+        """A dump whose files are cut, spoiled, emptied or gone is read, or ends in `InvalidDump`, whatever it is."""
+        faults = []
+        for number, (name, damaged) in enumerate(hostile.damage_dump(self.recordings / "dumps" / dump.path)):
+            path = hostile.write_dump(tmp_path / str(number), damaged, dump.path)
+            error = play_dump(loaded, path).error
+            if error is not None and not isinstance(error, InvalidDump):
+                faults.append(f"{name}: ended in {type(error).__name__} ({error}), expected InvalidDump")
+        _fail(faults)
+
     # How.
 
     def _module(self) -> str:
@@ -305,6 +318,11 @@ class ProviderConformance:
             if not fits(provider.info.manifests, case.path):
                 _fail([f"{case.path} fits none of the globs that describe_provider names"])
             return play_manifest(provider, case, root)
+        if case.is_dump:
+            path = self.recordings / "dumps" / case.path
+            if not path.exists():
+                _fail([f"{path} is not there: put a small dump there, a file or a folder"])
+            return play_dump(provider, path)
         played = play(provider, case, self._load(provider, case, records=records))
         if played.unrecorded:
             _fail([f"{case.id}.json has no answer to {played.unrecorded[0]}", HOW_TO_RECORD])

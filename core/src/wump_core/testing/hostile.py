@@ -2,8 +2,9 @@
 
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
@@ -96,6 +97,44 @@ def list_echoes(secret: str) -> tuple[Fault, ...]:
         Fault("another document with the secret in it", _status(200, body), ()),
         Fault("half a document with the secret in it", _status(200, body[:-8]), ()),
     )
+
+
+Files = Mapping[str, bytes]
+"""The files of a dump by their paths below it; a dump that is one file has that alone, with no path."""
+
+
+def damage_dump(path: Path) -> Iterator[tuple[str, Files]]:
+    """A dump in ways in which it may arrive, each with its name; the same ones for the same dump."""
+    found = [path] if path.is_file() else sorted(item for item in path.rglob("*") if item.is_file())
+    whole = {item.relative_to(path).as_posix() if path.is_dir() else "": item.read_bytes() for item in found}
+    yield "nothing of it", dict.fromkeys(whole, b"")
+    for name, content in whole.items():
+        yield f"{name} gone", {other: text for other, text in whole.items() if other != name}
+        yield f"{name} empty", {**whole, name: b""}
+        for part in (1, 5, 8, 15):
+            yield f"{name} cut at {part}/16", {**whole, name: content[: len(content) * part // 16]}
+        yield f"{name} without its first line", {**whole, name: content.partition(b"\n")[2]}
+        yield f"{name} without its last line", {**whole, name: content.rstrip(b"\n").rpartition(b"\n")[0] + b"\n"}
+        yield f"{name} without end", {**whole, name: content + b'"' + b"a" * 10_000_000}
+        dice = random.Random(len(content))  # noqa: S311 - the same junk each time is what is wanted
+        for number in range(10):
+            spoiled = bytearray(content)
+            for _ in range(1 + number % 4):
+                if spoiled:
+                    spoiled[dice.randrange(len(spoiled))] = dice.choice(b'\0\xff",;-\n\t09a{}')
+            yield f"{name} spoiled {number}", {**whole, name: bytes(spoiled)}
+
+
+def write_dump(folder: Path, files: Files, name: str) -> Path:
+    """Write a dump into a folder, under its own name; returns its path."""
+    path = folder / Path(name).name
+    for inside, content in files.items():
+        target = path / inside if inside else path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    if not path.exists():
+        path.mkdir(parents=True)
+    return path
 
 
 _VALUES = re.compile(

@@ -7,27 +7,24 @@ Source: GitHub's REST API documentation, "Software bill of materials (SBOM)"; SP
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
-from urllib.parse import unquote, urljoin, urlsplit
+from typing import Any, Self
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 from wump_core import (
     Context,
     DependencyRecord,
-    Diagnostic,
-    InvalidPurl,
+    InvalidManifest,
     InvalidResponse,
     NotFound,
     Page,
     Unavailable,
-    collect_items,
-    make_purl,
-    parse_purl,
+    make_dependencies,
     read_items,
     read_mapping,
-    read_text,
+    read_spdx,
 )
 
 from wump_provider_github.settings import STORAGE
@@ -151,97 +148,33 @@ def parse_sbom(payload: Mapping[str, Any], place: Place) -> Page[DependencyRecor
 
     Packages of ecosystems that wump doesn't know keep their name and have no purl.
     """
-    document = read_mapping(payload.get("sbom")) or payload
-    packages = read_list(document, "packages")
-    relationships = [read_mapping(item) for item in read_items(document.get("relationships"))]
-    roots = _find_roots(document, relationships)
-    direct = {
-        _read_id(item, "relatedSpdxElement") for item in relationships if _read_id(item, "spdxElementId") in roots
-    }
-    others = [package for package in packages if not _is_root(package, roots)]
-    shown = others[place.offset : place.offset + MAX_ITEMS]
-    items, diagnostics = collect_items(shown, lambda package: _parse_package(package, direct))
+    document = read_mapping(payload.get("sbom")) or dict(payload)
+    try:
+        found = read_spdx(document | {"packages": _tidy(document)})
+    except InvalidManifest as error:
+        raise InvalidResponse(str(error)) from None
+    shown = found.rows[place.offset : place.offset + MAX_ITEMS]
+    items, diagnostics = make_dependencies(shown)
     end = place.offset + len(shown)
     return Page[DependencyRecord](
-        items=items,
-        next_cursor=Place(place.report, place.waits, end).make_cursor() if end < len(others) else None,
-        total=len(others),
-        diagnostics=(*diagnostics, *_describe_unknown(shown))[:500],
+        items=tuple(items),
+        next_cursor=Place(place.report, place.waits, end).make_cursor() if end < len(found.rows) else None,
+        total=len(found.rows),
+        diagnostics=(*diagnostics, *found.diagnostics)[:500],
     )
 
 
-def _read_id(element: Mapping[str, Any], name: str = "SPDXID") -> str:
-    return str(element.get(name))
-
-
-def _find_roots(document: Mapping[str, Any], relationships: Iterable[Mapping[str, Any]]) -> set[str]:
-    """The ids of what the document describes: the repository itself."""
-    described = (item for item in relationships if item.get("relationshipType") == "DESCRIBES")
-    return {
-        *(_read_id(item, "relatedSpdxElement") for item in described),
-        *map(str, read_items(document.get("documentDescribes"))),
-    }
-
-
-def _is_root(package: Any, roots: set[str]) -> bool:
-    fields = read_mapping(package)
-    return _read_id(fields) in roots or (not roots and str(fields.get("name")).startswith("com.github."))
-
-
-def _parse_package(package: Mapping[str, Any], direct: set[str]) -> DependencyRecord:
-    _, purl, source = _read_purl(_find_locator(package))
-    version = read_text(package.get("versionInfo"), 255)
-    exact = version is not None and _EXACT.fullmatch(version) is not None and ".*" not in version
-    return DependencyRecord(
-        purl=purl,
-        name=_OLD_PREFIX.sub("", str(package["name"]), count=1),
-        requirement=None if exact else version,
-        resolved_version=version if exact else None,
-        scope="unknown",
-        direct=not direct or _read_id(package) in direct,
-        source=source,
-        field="packages",
+def _tidy(document: Mapping[str, Any]) -> list[Any]:
+    """The packages without prefixes of old, and without the repository itself where none is described."""
+    relations = map(read_mapping, read_items(document.get("relationships")))
+    described = document.get("documentDescribes") or any(
+        item.get("relationshipType") == "DESCRIBES" for item in relations
     )
-
-
-def _find_locator(package: Mapping[str, Any]) -> str:
-    for reference in read_items(package.get("externalRefs")):
-        if reference.get("referenceType") == "purl":
-            return str(reference["referenceLocator"])
-    raise ValueError("it has no package URL")
-
-
-def _read_purl(locator: str) -> tuple[str, str | None, Literal["registry", "git"]]:
-    """Ecosystem and canonical purl; null where wump doesn't know the ecosystem, or it is a repository."""
-    ecosystem, _, rest = locator.removeprefix("pkg:").partition("/")
-    if ecosystem in ("github", "gitlab", "bitbucket"):
-        return ecosystem, None, "git"
-    if ecosystem == "githubactions":
-        # An action in a folder has its path behind the repository that it is known by.
-        name = unquote(rest.partition("@")[0].partition("?")[0].partition("#")[0])
-        return ecosystem, str(make_purl(ecosystem, "/".join(name.split("/")[:2]))), "registry"
-    try:
-        return ecosystem, str(parse_purl(locator.partition("?")[0].partition("#")[0])), "registry"
-    except InvalidPurl as error:
-        if "unknown ecosystem" not in str(error):
-            raise
-        return ecosystem, None, "registry"
-
-
-def _describe_unknown(packages: Iterable[Any]) -> tuple[Diagnostic, ...]:
-    """One diagnostic for each ecosystem that wump doesn't know."""
-    found: dict[str, int] = {}
-    for package in packages:
-        try:
-            ecosystem, purl, source = _read_purl(_find_locator(package))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue
-        if purl is None and source == "registry":
-            found[ecosystem] = found.get(ecosystem, 0) + 1
-    return tuple(
-        Diagnostic(
-            field=read_text(ecosystem, 255),
-            message=f"wump doesn't know this ecosystem: packages without a purl: {count:,}",
-        )
-        for ecosystem, count in sorted(found.items())[:50]
-    )
+    kept = []
+    for item in read_list(document, "packages"):
+        name = item.get("name") if isinstance(item, dict) else None
+        if not isinstance(name, str):
+            kept.append(item)
+        elif described or not name.startswith("com.github."):
+            kept.append(item | {"name": _OLD_PREFIX.sub("", name, count=1)})
+    return kept

@@ -1,5 +1,6 @@
 """What hosts say of the accounts that appear in answers: who they are, where they ask for money, whom they pay."""
 
+import structlog
 from wump_core import schedule
 from wump_core.errors import CredentialsRejected, InvalidResponse, NotFound, ProviderFailed
 from wump_core.providers import Provider
@@ -7,7 +8,7 @@ from wump_core.records import OrganizationRecord
 from wump_core.settings import TokenSettings
 from wump_core.store.accounts import add_accounts, end_sponsorships, save_sponsorships
 from wump_core.store.executions import Execution
-from wump_core.store.organizations import merge_organizations
+from wump_core.store.organizations import TooMuchAtOnce, merge_organizations
 from wump_core.store.profiles import (
     Owner,
     WantedAccount,
@@ -30,6 +31,7 @@ FETCH_SPONSORSHIPS = "fetch_sponsorships"
 AGAIN_AFTER_DAYS = 6
 """Less than a week, so that a weekly run finds those of the week before."""
 MAX_SPONSORSHIP_PAGES = 20
+log = structlog.get_logger("wump.jobs")
 
 
 async def enrich_organizations(resources: Resources, execution: Execution) -> None:
@@ -141,6 +143,10 @@ async def _merge(resources: Resources, account_id: int) -> int:
         same = await list_same_domain(connection, account_id)
     merged = 0
     for absorbed_id, into_id, detail in same:
-        async with resources.engine.begin() as connection:
-            merged += await merge_organizations(connection, absorbed_id, into_id, "verified_domain", detail) is not None
+        try:
+            async with resources.engine.begin() as connection:
+                done = await merge_organizations(connection, absorbed_id, into_id, "verified_domain", detail)
+                merged += done is not None
+        except TooMuchAtOnce as error:
+            log.warning("organizations.not_merged", detail=detail, error=str(error))
     return merged

@@ -85,6 +85,8 @@ async def _fetch(
 ) -> tuple[RepositoryRecord, TreeRecord]:
     context = resources.context(provider, on_demand=execution.queue == "high")
     record = await provider.fetch_repository(context, url.url)
+    if record.visibility == "private":
+        raise NotFound("its host shows it to this token only: wump keeps what is public")
     return record, await provider.fetch_tree(context, f"https://{url.host}/{record.path}", record.default_branch)
 
 

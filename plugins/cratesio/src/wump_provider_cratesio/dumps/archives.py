@@ -74,9 +74,9 @@ def _read_tar(path: Path, names: Collection[str]) -> Iterator[tuple[str, IO[byte
 
 
 def _is_named(path: str, name: str) -> bool:
+    """Whether a member is that file, in the archive itself or in one folder of it."""
     parts = PurePosixPath(path).parts
-    depth = name.count("/") + 1
-    return ".." not in parts and "/".join(parts[-depth:]) == name and len(parts) <= depth + 2
+    return name in ("/".join(parts), "/".join(parts[1:])) and parts[0] not in ("/", "..")
 
 
 @contextmanager

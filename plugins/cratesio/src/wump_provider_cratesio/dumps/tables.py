@@ -75,7 +75,7 @@ class Table:
         return int(text)
 
     def _place_of_next(self) -> str:
-        return f"{self.name}, row {self.row + 1} (line {self._reader.line_num + 1})"
+        return f"{self.name}, row {self.row + 1} (line {self._reader.line_num})"
 
 
 class _Content(io.RawIOBase):

@@ -29,7 +29,7 @@ FORMATS: tuple[Format, ...] = (
         name=build_gradle.FORMAT,
         globs=(*SCRIPTS, "*.gradle", "*.gradle.kts"),
         kind="manifest",
-        max_bytes=1_000_000,
+        max_bytes=500_000,
         yields="Dependencies in every notation with their configuration, plugins by id, and Spring's imports; versions "
         "from variables, gradle.properties, catalogs and the scripts around it. Read, never run: what is computed is a "
         "diagnostic.",
@@ -39,7 +39,7 @@ FORMATS: tuple[Format, ...] = (
         name=version_catalog.FORMAT,
         globs=("*.versions.toml",),
         kind="manifest",
-        max_bytes=1_000_000,
+        max_bytes=500_000,
         yields="The libraries and plugins of a catalog; who asks for them build scripts say, so scope is unknown.",
         parse=version_catalog.parse_version_catalog,
     ),
@@ -47,7 +47,7 @@ FORMATS: tuple[Format, ...] = (
         name=gradle_lockfile.FORMAT,
         globs=("gradle.lockfile", "buildscript-gradle.lockfile", "*.gradle.lockfile", "dependency-locks/*.lockfile"),
         kind="lockfile",
-        max_bytes=4_000_000,
+        max_bytes=2_000_000,
         yields="The locked versions, with the scope by their configurations; what is direct, and the ranges, by the "
         "build script beside it.",
         parse=gradle_lockfile.parse_gradle_lockfile,
@@ -56,7 +56,7 @@ FORMATS: tuple[Format, ...] = (
         name=verification_metadata.FORMAT,
         globs=("verification-metadata.xml",),
         kind="lockfile",
-        max_bytes=8_000_000,
+        max_bytes=4_000_000,
         yields="Every component that has a checksum; neither scope nor what is direct is told there.",
         parse=verification_metadata.parse_verification_metadata,
     ),
@@ -64,7 +64,7 @@ FORMATS: tuple[Format, ...] = (
         name=ivy_xml.FORMAT,
         globs=("ivy.xml", "ivy-*.xml", "*.ivy.xml"),
         kind="manifest",
-        max_bytes=1_000_000,
+        max_bytes=500_000,
         yields="Dependencies with their configurations; settings of the build that are used in a revision are a "
         "diagnostic.",
         parse=ivy_xml.parse_ivy_xml,
@@ -73,7 +73,7 @@ FORMATS: tuple[Format, ...] = (
         name=build_sbt.FORMAT,
         globs=("build.sbt", "project/*.sbt", "project/*.scala", "*.sbt"),
         kind="manifest",
-        max_bytes=1_000_000,
+        max_bytes=500_000,
         yields="Dependencies and plugins of sbt, where they are written; the Scala version that is part of a name from "
         "build.sbt and build.properties. Read, never run.",
         parse=build_sbt.parse_build_sbt,

@@ -85,21 +85,33 @@ class _Reading:
         self._root = posixpath.dirname(folder) if posixpath.basename(folder) == "project" else folder
         self._around: Variables | None = None
         self._scala: str | None = None
+        self._version: str | None = None
 
     def walk(self, items: Sequence[Item], building: str | None, depth: int) -> None:
         """Every dependency in a block and the brackets in it; `building` is the call that makes it one of the build."""
         if depth > MAX_BLOCK_DEPTH:
             return
         for statement in list_statements(items):
-            if any(item.kind == "word" and item.text in _SKIPPED for item in statement):
-                continue
             for part in split(statement, ","):
+                if any(item.kind == "word" and item.text in _SKIPPED for item in part):
+                    continue
                 if (module := self._read_module(part)) is not None:
                     self._add(module, building)
+                    if _is_bracketed(part):
+                        continue
                 for at, item in enumerate(part):
                     if isinstance(item, Group):
                         called = part[at - 1].text if at and part[at - 1].kind == "word" else ""
+                        outer, self._version = self._version, self._read_mapped(part[at + 1 :]) or self._version
                         self.walk(item.items, called if called in _BUILDING else building, depth + 1)
+                        self._version = outer
+
+    def _read_mapped(self, following: Sequence[Item]) -> str | None:
+        """The version of `Seq(…).map(_ % version)`."""
+        if len(following) < 3 or following[1].text != "map" or not isinstance(following[2], Group):
+            return None
+        parts = split(following[2].items, "%")
+        return self._text(parts[1]) if len(parts) == 2 and parts[0][-1].text == "_" else None
 
     def _read_module(self, part: Sequence[Item]) -> Module | None:
         signs = [item.text for item in part if item.is_sign(*_SIGNS)]
@@ -109,10 +121,14 @@ class _Reading:
         operands = split(part[start:], *_SIGNS)
         if len(operands) < 2 or len(operands[0]) > 12:
             return None
+        if _is_bracketed(part):
+            bracket, stated = operands[0][-1], operands[1][-1]
+            inner = self._read_module(bracket.items) if isinstance(bracket, Group) else None
+            return inner and inner._replace(configuration=inner.configuration or stated.text)
         group, artifact = self._text(_last(operands[0])), self._text(_first(operands[1]))
         if group is None or artifact is None or not (_NAME.fullmatch(group) and _NAME.fullmatch(artifact)):
             return None
-        version = self._text(_first(operands[2])) if len(operands) > 2 else None
+        version = self._text(_first(operands[2])) if len(operands) > 2 else self._version
         stated = _first(operands[3]) if len(operands) > 3 else []
         configuration = self._text(stated) if stated and stated[0].kind != "word" else None
         configuration = configuration or (stated[-1].text if stated else None)
@@ -203,6 +219,13 @@ class _Reading:
                     continue  # it has a record of its own, which says so
                 self.find_scala(items)
         return self._around
+
+
+def _is_bracketed(part: Sequence[Item]) -> bool:
+    """`("group" % "artifact" % "1" classifier "x") % Test`."""
+    at = next((at for at, item in enumerate(part) if item.is_sign("%")), 0)
+    before = part[at - 1] if at else None
+    return isinstance(before, Group) and before.opening == "(" and (at < 2 or part[at - 2].kind != "word")
 
 
 def _first(items: Sequence[Item]) -> list[Item]:

@@ -15,7 +15,7 @@ from wump_provider_maven.manifests.scripts import Group, Item, Token, parse_scri
 MAX_LENGTH = 1_000
 MAX_DEPTH = 30
 MAX_ITEMS = 2_000
-MAX_STEPS = 150_000
+MAX_STEPS = 80_000
 """Of one script: where variables double one another, it ends here."""
 
 Value = str | list[Any] | dict[str, Any] | None

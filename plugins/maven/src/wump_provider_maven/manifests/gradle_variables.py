@@ -168,7 +168,8 @@ class Variables:
     def _assign(self, path: list[str], names: tuple[str, ...], value: Value | Later) -> None:
         self.set(path, value)
         if names and names[0] != "versionCatalogs":
-            self.set((*names, *path), value)
+            for at in range(len(names)):
+                self.set((*names[at:], *path), value)
 
     def _read_target(self, items: Sequence[Item]) -> list[str] | None:
         """What is assigned to, without modifiers, types and the holder's name."""

@@ -7,7 +7,7 @@ from wump_core import Diagnostic, ManifestRecord, Project, Scope, make_manifest,
 
 from wump_provider_maven.coordinates import MAX_NAME, find_purl, make_name
 
-MAX_ROWS = 100_000
+MAX_ROWS = 50_000
 MAX_NOTES = 2_000
 MAX_TEXT = 2_000
 MAX_SHORT = 255

@@ -187,7 +187,7 @@ def reach(roots: Mapping[Scope, Iterable[str]], needs: Mapping[str, Iterable[str
     """
     found: dict[str, Scope] = {}
     for scope in STRENGTH:
-        waiting = deque(name for name in roots.get(scope, ()) if name not in found)
+        waiting = deque({name: None for name in roots.get(scope, ()) if name not in found})
         found.update(dict.fromkeys(waiting, scope))
         while waiting:
             for other in needs.get(waiting.popleft(), ()):
