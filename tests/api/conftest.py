@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,8 @@ async def _serving(
     settings: CoreSettings, client: tuple[str, int] = ("127.0.0.1", 1), **options: Any
 ) -> AsyncGenerator[Api]:
     # What a test changes must show at once; tests of the cache say so.
-    app = make_app(settings, ApiSettings(**{"cache": False} | options))
+    options.setdefault("cache", False)
+    app = make_app(settings, ApiSettings(**options))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=client)
     async with (
         app.router.lifespan_context(app),
@@ -248,18 +249,18 @@ def counting() -> Callable[[Api], AbstractAsyncContextManager[list[str]]]:
     return _counting
 
 
-@pytest.fixture(scope="session")
-def server(facts: CoreSettings) -> Iterator[tuple[str, int]]:
-    """Address of a real server process that knows the saved facts."""
-    assert facts.database_url
-    assert facts.valkey_url
+@contextmanager
+def _running(settings: CoreSettings) -> Iterator[tuple[str, int]]:
+    """Address of a real server process on these settings."""
+    assert settings.database_url
+    assert settings.valkey_url
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {
         "PATH": os.environ["PATH"],
-        "WUMP_DATABASE_URL": facts.database_url.get_secret_value(),
-        "WUMP_VALKEY_URL": facts.valkey_url.get_secret_value(),
+        "WUMP_DATABASE_URL": settings.database_url.get_secret_value(),
+        "WUMP_VALKEY_URL": settings.valkey_url.get_secret_value(),
         "WUMP_API_PORT": str(port),
     }
     process = subprocess.Popen(
@@ -282,6 +283,19 @@ def server(facts: CoreSettings) -> Iterator[tuple[str, int]]:
     finally:
         process.terminate()
         process.communicate(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def server(facts: CoreSettings) -> Iterator[tuple[str, int]]:
+    """Address of a real server process that knows the saved facts."""
+    with _running(facts) as address:
+        yield address
+
+
+@pytest.fixture
+def running_api() -> Callable[[CoreSettings], AbstractContextManager[tuple[str, int]]]:
+    """Starts a real server process on some settings."""
+    return _running
 
 
 @pytest.fixture

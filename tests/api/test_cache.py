@@ -32,7 +32,7 @@ async def cached(settings: CoreSettings, serving: Serving) -> AsyncGenerator[Any
 
 async def settle(api: Any) -> None:
     """Wait until what was made is stored, and the process asks Valkey again."""
-    await asyncio.gather(*api.app.state.cache._storing)
+    await api.app.state.cache.finish()
     api.app.state.cache.forget_near()
 
 
@@ -140,9 +140,9 @@ async def test_an_answer_that_was_begun_before_a_change_is_not_kept(settings: Co
         return await make()
 
     assert (await cache.answer(place, make_while_it_changes)).body == b"0"
-    await asyncio.gather(*cache._storing)
+    await cache.finish()
     assert (await other.answer(place, make)).body == b"1"
-    await asyncio.gather(*other._storing)
+    await other.finish()
     assert (await Cache(Shared(valkey)).answer(place, make)).body == b"1"
     await valkey.unlink(generation_key(subject))
     assert (await Cache(Shared(valkey)).answer(place, make)).body == b"2"

@@ -62,6 +62,11 @@ def test_over_the_wire_is_as_in_process(run: Run, address: str, output: str) -> 
         ("orgs", "npm:core", "--sort", "stars"),
         ("explain", "npm:core", "github.com/org00"),
         ("orgs", "npm:ghost"),
+        ("search", "core"),
+        ("packages", "--ecosystem", "npm", "--limit", "3"),
+        ("organization", "org00"),
+        ("organization", "org00", "--show", "repositories"),
+        ("organization", "org00", "--show", "accounts"),
     ):
         here = run(*arguments, "--format", output)
         there = run(*arguments, "--format", output, "--url", address)
@@ -182,3 +187,44 @@ def test_exit_codes(address: str, arguments: tuple[str, ...], code: int, message
     assert result.returncode == code
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_lookups_say_what_they_found(run: Run) -> None:
+    assert run("search", "core").stdout.splitlines()[1].split()[:2] == ["package", "pkg:npm/core"]
+    nothing = run("search", "zzzqqq")
+    assert (nothing.exit_code, nothing.stdout) == (1, "")
+    assert "Nothing is called 'zzzqqq'" in nothing.stderr
+    assert run("organization", "tools").stdout.splitlines()[1].split()[-1] == "https://fund.example/core"
+    assert "nothing was counted yet" in run("stats").stderr
+    assert isinstance(run("organization", "nobody").exception, WumpError)
+
+
+def test_operators_commands_here_and_there(
+    settings: CoreSettings, monkeypatch: pytest.MonkeyPatch, running_api: Any
+) -> None:
+    """Here they need no key; over the wire they need an operator's."""
+    assert settings.database_url
+    assert settings.valkey_url
+    monkeypatch.setenv("WUMP_DATABASE_URL", settings.database_url.get_secret_value())
+    monkeypatch.setenv("WUMP_VALKEY_URL", settings.valkey_url.get_secret_value())
+
+    def run(*arguments: str) -> Any:
+        return CliRunner().invoke(make_app(), list(arguments))
+
+    added = run("takedowns", "add", "github.com/shy", "--reason", "asked", "--format", "json")
+    [row] = json.loads(added.stdout)["data"]
+    assert (row["login"], row["created_by"]) == ("shy", "command line")
+    key = run("keys", "create", "me", "--tier", "operator").stdout.strip()
+    with running_api(settings) as (host, port):
+        url = f"http://{host}:{port}"
+        refused = run("takedowns", "list", "--url", url)
+        assert "needs a key" in str(refused.exception) or "without a key nobody may operate" in str(refused.exception)
+        monkeypatch.setenv("WUMP_URL", url)
+        listed = json.loads(run("takedowns", "list", "--key", key, "--format", "json").stdout)
+        assert [item["id"] for item in listed["data"]] == [row["id"]]
+        monkeypatch.setenv("WUMP_KEY", key)
+        assert run("takedowns", "remove", row["id"]).exit_code == 0
+        assert json.loads(run("takedowns", "list", "--format", "json").stdout)["data"] == []
+        assert "key(s) dropped, of package:npm:express" in run("cache", "drop", "npm:express").stderr
+        assert "of all" in run("cache", "drop").stderr
+        assert "no key of wump" in str(run("takedowns", "list", "--key", "\u00e9").exception)

@@ -1,5 +1,6 @@
 """The figures of a real API process: what was asked is no label, and without the setting there are none."""
 
+import json
 import re
 import signal
 import socket
@@ -14,14 +15,20 @@ from wump_core.settings import CoreSettings
 
 
 @pytest.fixture
-def measured(facts: CoreSettings, tmp_path: Path) -> Iterator[httpx.Client]:
+def log(tmp_path: Path) -> Path:
+    """Where the process logs."""
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def measured(facts: CoreSettings, log: Path) -> Iterator[httpx.Client]:
     """A client of a process that has figures for Prometheus."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = environment_of(facts, WUMP_TELEMETRY="prometheus", WUMP_API_PORT=str(port))
     with (
-        running("api", environment=environment, log=tmp_path / "log") as process,
+        running("api", environment=environment, log=log) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client,
     ):
 
@@ -41,7 +48,9 @@ def _labels(text: str, name: str) -> set[str]:
     return set(re.findall(rf'\b{name}="([^"]*)"', text))
 
 
-def test_labels_are_few_whatever_is_asked(measured: httpx.Client) -> None:
+def test_labels_are_few_whatever_is_asked(measured: httpx.Client, log: Path) -> None:
+    traced = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01", "x-api-key": "canary-of-a-key"}
+    assert measured.get(f"{V1}/packages/npm/core", headers=traced).status_code == 401
     for number in range(30):
         measured.get(f"{V1}/packages/npm/canary{number}/dependents")
         measured.get(f"{V1}/packages/canary-eco{number}/x")
@@ -65,6 +74,11 @@ def test_labels_are_few_whatever_is_asked(measured: httpx.Client) -> None:
     assert re.search(r'db_client_operation_duration_seconds_count\{db_operation_name="(SELECT|WITH)"', text)
     assert 'http_server_active_requests{http_request_method="GET",url_scheme="http"} 0.0' in text
     assert re.search(r'^target_info\{.*service_name="wump-api"', text, re.MULTILINE)
+    assert 'api_authentication_attempts_total{outcome="rejected"} 1.0' in text
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    (attempt,) = [line for line in lines if (line["event"], line.get("outcome")) == ("auth.attempt", "rejected")]
+    assert attempt["trace_id"] == "ab" * 16
+    assert "canary-of-a-key" not in log.read_text()
     open_metrics = measured.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
     assert open_metrics.headers["content-type"].startswith("application/openmetrics-text")
     assert open_metrics.text.endswith("# EOF\n")

@@ -5,21 +5,22 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import pytest
 from local_registry import LocalRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 from worker.conftest import Ledger
 from worker.test_read_repository import Host
-from wump_core.errors import ConfigurationError
+from wump_core.errors import ConfigurationError, LeaseLost
 from wump_core.purl import parse_purl
 from wump_core.settings import CoreSettings
 from wump_core.store.audit import list_faults
-from wump_core.store.executions import add_execution
+from wump_core.store.executions import Execution, add_execution
 from wump_core.store.packages import track_package
 from wump_core.store.providers import save_attempt
 from wump_worker.actors import run_execution
-from wump_worker.jobs import JOBS
+from wump_worker.jobs import JOBS, cleanup
 from wump_worker.jobs.discovery import list_queries
 from wump_worker.resources import Resources, open_resources
 from wump_worker.settings import WorkerSettings
@@ -217,6 +218,33 @@ async def test_a_feed_makes_known_packages_due_and_never_skips(
     assert await ledger.value("SELECT walked_at IS NOT NULL FROM provider_subjects WHERE capability = 'fetch_changes'")
 
 
+async def test_a_run_that_was_taken_over_saves_nothing(
+    resources: Resources, registry: LocalRegistry, engine: AsyncEngine, ledger: Ledger
+) -> None:
+    registry.answers["/feed/"] = {"update_seq": 10}
+    registry.answers["/gh/search/repositories?q=user:acme&sort=stars&order=desc&per_page=100&page=1"] = {
+        "total_count": 1,
+        "items": [repository(1, "acme/app")],
+    }
+    registry.answers['/gh/search/code?q="base"+filename:package.json&per_page=100&page=1'] = {
+        "total_count": 0,
+        "items": [],
+    }
+    await track(engine, "npm:base")
+    for job, subject in (
+        ("follow_feed", "npm"),
+        ("search_repositories", "github?owner=acme"),
+        ("discover_dependents", "pkg:npm/base"),
+        ("plan_refreshes", "all"),
+        ("clean_up", "all"),
+        ("enrich_organizations", "all"),
+    ):
+        with pytest.raises(LeaseLost):
+            await JOBS[job].run(resources, Execution(1, job, subject, {}, "low", uuid4(), 0))
+    for table in ("provider_subjects", "job_executions", "repositories"):
+        assert await ledger.rows(f"SELECT * FROM {table}") == []
+
+
 async def test_what_a_code_search_finds_is_read(
     resources: Resources, registry: LocalRegistry, engine: AsyncEngine, ledger: Ledger
 ) -> None:
@@ -368,8 +396,13 @@ async def test_an_account_that_vanished_or_cannot_be_read_holds_up_no_other(
 
 
 async def test_the_past_is_marked_and_what_is_past_its_time_goes_but_never_the_newest(
-    resources: Resources, registry: LocalRegistry, engine: AsyncEngine, ledger: Ledger
+    resources: Resources,
+    registry: LocalRegistry,
+    engine: AsyncEngine,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(cleanup, "STEP", 1)
     host = Host(registry)
     url = "https://github.com/acme/app"
     for needed in ("one", "two", "three"):

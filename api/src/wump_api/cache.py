@@ -188,6 +188,10 @@ class Cache:
         except Away:
             return
 
+    async def finish(self) -> None:
+        """Wait until what was made is stored."""
+        await asyncio.gather(*self._storing)
+
     def forget_near(self) -> None:
         """Ask Valkey again for everything."""
         self._near.clear()

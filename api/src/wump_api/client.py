@@ -40,9 +40,10 @@ class Client:
         """POST a document. Raises like `get`."""
         return self._read(await self._send("POST", path, json=body))
 
-    async def delete(self, path: str) -> Document:
+    async def delete(self, path: str, **parameters: object) -> Document:
         """DELETE something. Raises like `get`."""
-        return self._read(await self._send("DELETE", path))
+        wanted = {name: value for name, value in parameters.items() if value is not None}
+        return self._read(await self._send("DELETE", path, params=wanted))
 
     async def health(self) -> Document:
         """`/health/jobs`, whatever its status."""
@@ -64,6 +65,17 @@ class Client:
         async for page in self.pages(path, **parameters):
             for row in page["data"]:
                 yield row
+
+    async def collect(self, path: str, limit: int, parameters: Document) -> tuple[list[Document], Document]:
+        """So many rows of a list (0: all), and the meta of its first page."""
+        rows: list[Document] = []
+        meta: Document = {}
+        async for page in self.pages(path, **parameters):
+            rows += page["data"]
+            meta = meta or page["meta"]
+            if limit and len(rows) >= limit:
+                return rows[:limit], meta
+        return rows, meta
 
     async def stream(self, path: str, media_type: str, **parameters: object) -> AsyncGenerator[bytes]:
         """The bytes of an answer as they come. Raises like `get`; also where the answer breaks off."""
@@ -114,10 +126,10 @@ def package_path(purl: Purl) -> str:
     return f"/api/v1/packages/{purl.ecosystem}/{quote(purl.name, safe='')}"
 
 
-def ask(url: str | None, use: Use[Result]) -> Result:
-    """Run something with a client of the API at `url`, or of one in this process."""
+def ask(url: str | None, use: Use[Result], *, key: str | None = None) -> Result:
+    """Run something with a client of the API at `url`, or of one in this process, which needs no key."""
     if url is not None:
-        return asyncio.run(_ask_remote(url, use))
+        return asyncio.run(_ask_remote(url, use, key))
     settings = load_settings()
     with open_servers(settings) as ready:
         return asyncio.run(ask_in_process(ready, lambda client: use(client, settings)))
@@ -129,20 +141,24 @@ async def ask_in_process(ready: CoreSettings, use: Callable[[Client], Awaitable[
         return await use(client)
 
 
-async def _ask_remote(url: str, use: Use[Result]) -> Result:
+async def _ask_remote(url: str, use: Use[Result], key: str | None) -> Result:
     try:
         address = httpx.URL(url)
     except httpx.InvalidURL:
         address = httpx.URL()
     if address.scheme not in ("http", "https") or not address.host:
         raise ConfigurationError(f"--url: {url[:100]!r} is no http or https address")
-    async with httpx.AsyncClient(base_url=address, timeout=_TIMEOUT_SECONDS) as http:
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise ConfigurationError("--key: this is no key of wump")
+    headers = {"X-API-Key": key} if key else None
+    async with httpx.AsyncClient(base_url=address, timeout=_TIMEOUT_SECONDS, headers=headers) as http:
         return await use(Client(http), None)
 
 
 @asynccontextmanager
 async def _in_process(ready: CoreSettings) -> AsyncGenerator[Client]:
-    app = make_app(ready, load_api_settings())
+    # What a command asks is asked once: it gets what there is now, and leaves nothing behind.
+    app = make_app(ready, load_api_settings().model_copy(update={"cache": False}))
     transport = _AppTransport(app)
     async with (
         app.router.lifespan_context(app),

@@ -14,20 +14,19 @@ from wump_core.settings import CoreSettings, load_settings
 from wump_core.telemetry import configure_logging, open_telemetry
 
 from wump_api import demo as demonstration
+from wump_api import lookup_commands, operator_commands
 from wump_api.client import Client, ask, package_path
 from wump_api.documents import DEPENDENT_COLUMNS
 from wump_api.main import serve
+from wump_api.options import Key, Limit, Output, PurlArgument, Url
 from wump_api.output import Document, Format, print_json, print_rows, print_table, writing_to
 from wump_api.settings import load_api_settings
 from wump_api.tracking import Tracked, describe_outcome, read_arguments, somebody_working, track, wait
 
 app = typer.Typer()
+app.add_typer(lookup_commands.app)
+app.add_typer(operator_commands.app)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-Url = Annotated[str | None, typer.Option("--url", envvar="WUMP_URL", help="Ask the API there instead of in-process.")]
-PurlArgument = Annotated[str, typer.Argument(help="A package URL, or ecosystem:name.", metavar="PURL")]
-Output = Annotated[Format, typer.Option("--format", help="What to print.")]
-
 
 Sort = Annotated[str, typer.Option(help="repositories, stars or last_activity; descending.")]
 Scope = Annotated[str | None, typer.Option(help="runtime, development, test, build, peer, optional or unknown.")]
@@ -69,6 +68,7 @@ def track_packages(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait at the most.")] = 300,
     output: Output = Format.table,
     url: Url = None,
+    key: Key = None,
 ) -> None:
     """Fetch packages from their registries, now and again whenever this is called.
 
@@ -88,7 +88,7 @@ def track_packages(
             return tracked
 
     configure_logging("error", "console")
-    _report(ask(url, run), output, waited=wait_)
+    _report(ask(url, run, key=key), output, waited=wait_)
 
 
 def _report(tracked: Tracked, output: Format, *, waited: bool) -> None:
@@ -108,15 +108,16 @@ def orgs(
     sort: Sort = "repositories",
     scope: Scope = None,
     min_repositories: MinRepositories = 1,
-    limit: Annotated[int, typer.Option(min=0, help="Rows at the most; 0 for all.")] = 50,
+    limit: Limit = 50,
     output: Output = Format.table,
     url: Url = None,
+    key: Key = None,
 ) -> None:
     """List the organizations that depend on a package, with the strongest evidence for each."""
     package = parse_purl(purl)
     path = f"{package_path(package)}/dependents"
     parameters = {"sort": sort, "scope": scope, "min_repositories": min_repositories}
-    rows, meta = ask(url, lambda client, _: _collect(client, path, limit, parameters))
+    rows, meta = ask(url, lambda client, _: client.collect(path, limit, parameters), key=key)
     columns = (
         ("organization", "profile_url"),
         ("kind", "kind"),
@@ -142,6 +143,7 @@ def export(
         str | None, typer.Option("--output", help="Write to this file, which appears when all is there.")
     ] = None,
     url: Url = None,
+    key: Key = None,
 ) -> None:
     """Write all organizations that depend on a package, however many, as they are at one moment.
 
@@ -162,21 +164,9 @@ def export(
 
     meta: Document | None = None
     with writing_to(file) as sink:
-        meta = ask(url, run)
+        meta = ask(url, run, key=key)
     if meta is not None:
         _print_left_out(package, meta)
-
-
-async def _collect(client: Client, path: str, limit: int, parameters: Document) -> tuple[list[Document], Document]:
-    """So many rows of a list (0: all), and the meta of its first page."""
-    rows: list[Document] = []
-    meta: Document = {}
-    async for page in client.pages(path, **parameters):
-        rows += page["data"]
-        meta = meta or page["meta"]
-        if limit and len(rows) >= limit:
-            return rows[:limit], meta
-    return rows, meta
 
 
 def proof(evidence: Document) -> str:
@@ -202,13 +192,14 @@ def explain(
     organization: Annotated[str, typer.Argument(help="An organization's login, host/login, or id.")],
     output: Output = Format.table,
     url: Url = None,
+    key: Key = None,
 ) -> None:
     """Show every statement by which an organization depends on a package, with its evidence.
 
     Exit code 1: no statement shows it.
     """
     path = f"{package_path(parse_purl(purl))}/dependents/evidence"
-    rows, meta = ask(url, lambda client, _: _collect(client, path, 0, {"organization": organization}))
+    rows, meta = ask(url, lambda client, _: client.collect(path, 0, {"organization": organization}), key=key)
     columns = (
         ("repository", "repository"),
         ("package", "package"),

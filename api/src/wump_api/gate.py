@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from wump_core.telemetry import note_authentication, note_limit_exceeded
 
 from wump_api.auth import CHALLENGE, LOCAL, PROCESS, Caller, Keys, describe_address, invalid_key, is_from_this_machine
 from wump_api.deadlines import Deadlines
@@ -73,6 +74,7 @@ class Gate:
         operation = describe_operation(scope["method"], scope["path"], scope["query_string"])
         caller = scope["state"]["caller"] = await self._identify(scope, operation)
         if operation.area not in TIERS[caller.tier].areas:
+            note_authentication("forbidden", caller.subject)
             raise Problem("tier-not-allowed", f"a key of the tier {caller.tier} may not {operation.area}")
         await self._count(scope, caller, operation)
         if operation.area == "export":
@@ -97,26 +99,34 @@ class Gate:
             address = describe_address(scope)
             caller = Caller("anonymous", "anonymous", f"address:{address}")
             if not self._everyone:
+                note_authentication("missing", caller.subject)
                 raise _needs_key(operation, "reading without a key is not allowed from there")
         if operation.area not in TIERS[caller.tier].areas:
+            note_authentication("missing", caller.subject)
             raise _needs_key(operation, f"without a key nobody may {operation.area} from there")
         return caller
 
     async def _read_key(self, scope: Scope, given: list[bytes]) -> Caller:
         keys: Keys = scope["app"].state.keys
         if caller := keys.recall(given[0]):
+            note_authentication("accepted", caller.subject)
             return caller
         limiter: Limiter = scope["app"].state.limiter
-        address = f"failures:{describe_address(scope)}"
+        client = describe_address(scope)
+        address = f"failures:{client}"
         if not keys.knows(given[0]) and not await limiter.has_room(address, FAILURES):
+            note_authentication("blocked", client)
             raise Problem("too-many-wrong-keys", f"more than {FAILURES.amount} wrong keys came from this address")
         try:
             if len(given) > 1:
                 raise invalid_key()
-            return await keys.authenticate(given[0])
+            caller = await keys.authenticate(given[0])
         except Problem:
+            note_authentication("rejected", client)
             await limiter.hit(FAILURES, address, 1)
             raise
+        note_authentication("accepted", caller.subject)
+        return caller
 
     async def _count(self, scope: Scope, caller: Caller, operation: Operation) -> None:
         windows = _windows(caller.tier, caller.requests_per_hour, caller.requests_per_burst)
@@ -126,6 +136,7 @@ class Gate:
         verdict = await limiter.take(caller.subject, windows, operation.cost)
         scope["state"]["headers"] += verdict.headers()
         if verdict.refused_by:
+            note_limit_exceeded(verdict.refused_by.window.name, caller.subject)
             raise verdict.refusal()
 
 

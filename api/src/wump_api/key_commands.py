@@ -1,4 +1,4 @@
-"""`wump keys`: make, list, rotate and revoke keys of the API. In this process that needs no key: so the first is made."""
+"""`wump keys`: make, list, rotate and revoke keys of the API. In this process none is needed: so the first is made."""
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -9,6 +9,7 @@ from rich.console import Console
 from wump_core.store.keys import TIERS
 
 from wump_api.client import Client, Document, ask
+from wump_api.options import Key, Output, Url
 from wump_api.output import Format, print_rows
 from wump_api.routes.keys import MAX_OVERLAP_SECONDS
 
@@ -18,8 +19,6 @@ app.add_typer(keys, name="keys")
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Tier = StrEnum("Tier", {name: name for name in TIERS})
-Url = Annotated[str | None, typer.Option("--url", envvar="WUMP_URL", help="Ask the API there instead of in-process.")]
-Output = Annotated[Format, typer.Option("--format", help="What to print.")]
 KeyArgument = Annotated[str, typer.Argument(help="The key's id, as `wump keys list` shows it.", metavar="ID")]
 _COLUMNS = (
     *(("id", "id"), ("name", "name"), ("tier", "tier"), ("prefixes", "prefixes"), ("hour", "requests_per_hour")),
@@ -39,6 +38,7 @@ def create(
         int | None, typer.Option(min=1, help="Requests in ten seconds, instead of the tier's.")
     ] = None,
     url: Url = None,
+    api_key: Key = None,
 ) -> None:
     """Make a key and print it: the only time that it is shown."""
     body: Document = {
@@ -48,17 +48,17 @@ def create(
         "requests_per_burst": per_burst,
         "expires_at": days and (datetime.now(UTC) + timedelta(days=days)).isoformat(),
     }
-    _show(ask(url, lambda client, _: client.post("/api/v1/keys", body)))
+    _show(ask(url, lambda client, _: client.post("/api/v1/keys", body), key=api_key))
 
 
 @keys.command("list", epilog="Example: `wump keys list`")
-def list_keys(output: Output = Format.table, url: Url = None) -> None:
+def list_keys(output: Output = Format.table, url: Url = None, api_key: Key = None) -> None:
     """List all keys, revoked and expired ones too. Secrets are shown nowhere."""
 
     async def collect(client: Client, _: object) -> list[Document]:
         return [row async for row in client.rows("/api/v1/keys")]
 
-    rows = ask(url, collect)
+    rows = ask(url, collect, key=api_key)
     if rows or output is not Format.table:
         print_rows(rows, {}, output, columns=_COLUMNS)
     else:
@@ -72,16 +72,17 @@ def rotate(
         int, typer.Option(min=0, max=MAX_OVERLAP_SECONDS, help="Seconds that the secret before works on.")
     ] = 24 * 3600,
     url: Url = None,
+    api_key: Key = None,
 ) -> None:
     """Give a key another secret and print it: the only time that it is shown. The one before works on for a while."""
     body = {"overlap_seconds": overlap}
-    _show(ask(url, lambda client, _: client.post(f"/api/v1/keys/{key}/rotate", body)))
+    _show(ask(url, lambda client, _: client.post(f"/api/v1/keys/{key}/rotate", body), key=api_key))
 
 
 @keys.command("revoke", epilog="Example: `wump keys revoke 01890a5d-ac96-774b-bcce-b302099a8057`")
-def revoke(key: KeyArgument, url: Url = None) -> None:
+def revoke(key: KeyArgument, url: Url = None, api_key: Key = None) -> None:
     """Revoke a key, for good. Every API process refuses it within a second."""
-    document = ask(url, lambda client, _: client.delete(f"/api/v1/keys/{key}"))
+    document = ask(url, lambda client, _: client.delete(f"/api/v1/keys/{key}"), key=api_key)
     err.print(f"wump: {document['name']} is revoked", markup=False)
 
 

@@ -206,6 +206,7 @@ def _lifespan(
             await opened.enter_async_context(open_gate(app, settings))
             app.state.cache = Cache(app.state.shared) if settings.cache else None
             if app.state.cache is not None:
+                opened.push_async_callback(app.state.cache.finish)
                 await opened.enter_async_context(warming(app))
             yield
 

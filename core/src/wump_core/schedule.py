@@ -94,7 +94,10 @@ async def plan_repository_of_tracked(connection: AsyncConnection, purl: str, url
 async def claim_due(connection: AsyncConnection) -> list[DueExecution]:
     """Runs to send now; runs whose worker died are due again first."""
     await executions.release_lost_leases(
-        connection, at_once=ALONE_AFTER_LOST_LEASES, max_delay_seconds=MAX_LOST_LEASE_DELAY_SECONDS
+        connection,
+        at_once=ALONE_AFTER_LOST_LEASES,
+        max_delay_seconds=MAX_LOST_LEASE_DELAY_SECONDS,
+        grace_seconds=RENEW_LEASE_EVERY_SECONDS + 2,
     )
     return await executions.claim_due_executions(
         connection, limit=MAX_UNSTARTED, resend_after_seconds=RESEND_AFTER_SECONDS

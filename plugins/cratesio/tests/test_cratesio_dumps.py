@@ -8,6 +8,7 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wump_core import DumpInfo, InvalidDump, PackageRecord
@@ -17,7 +18,7 @@ DUMP = Path(__file__).parent / "recordings" / "dumps" / "db-dump"
 TABLES = ("crates", "default_versions", "dependencies", "versions")
 
 
-def pack(path: Path, names: Iterable[str], folder: Path = DUMP, mode: str = "w:gz") -> Path:
+def pack(path: Path, names: Iterable[str], folder: Path = DUMP, mode: Any = "w:gz") -> Path:
     """Pack files of a dump in that order."""
     with tarfile.open(path, mode) as tar:
         for name in names:

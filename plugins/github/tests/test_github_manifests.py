@@ -1,8 +1,10 @@
 """Workflows, actions and submodules: what they use, with the line, and nothing that breaks."""
 
+import os
+
 import pytest
 import wump_provider_github as provider
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from wump_core import DependencyRecord, InvalidManifest, ManifestRecord, NoManifest, Project
 from wump_provider_github import documents
@@ -335,6 +337,7 @@ PIECES = st.lists(
 PATHS = st.sampled_from([WORKFLOW_PATH, "action.yml", ".gitmodules", "deep/er/.github/workflows/b.yaml"])
 
 
+@settings(max_examples=int(os.environ.get("WUMP_FUZZ_EXAMPLES", "100")), deadline=None)
 @given(PATHS, st.one_of(PIECES.map(lambda text: text.encode()), st.binary(max_size=100)))
 def test_junk_is_read_or_refused(path, content):
     try:

@@ -132,6 +132,18 @@ def test_version_1_alone_calls_direct_what_nothing_requires(read):
     assert (record.status, len(record.diagnostics)) == ("partial", 1)
 
 
+def test_version_1_alone_takes_the_range_that_led_to_a_package(read, rows):
+    inside = {"requires": {"two": "2"}, "dependencies": {"two": {"version": "2.0.0"}}}
+    one = {"version": "1.2.0", "from": "one@>=1.0.0 <2.0.0", **inside}
+    fork = {"version": "git+ssh://git@github.com/a/fork.git#0123abc", "from": "github:a/fork#semver:^1"}
+    record = read("npm-shrinkwrap.json", json.dumps({"dependencies": {"one": one, "fork": fork}}, indent=1))
+    assert rows(record) == [
+        "3: one >=1.0.0 <2.0.0 1.2.0 runtime",
+        "10: two None 2.0.0 runtime transitive",
+        "15: fork github:a/fork#semver:^1 0123abc runtime git",
+    ]
+
+
 def test_equal_names_that_follow_each_other_have_lines_of_their_own(read, rows):
     text = (
         '{"dependencies": {\n"a": {"version": "1", "dependencies": {\n"b": {"version": "2"}}},\n"b": {"version": "3"}}}'

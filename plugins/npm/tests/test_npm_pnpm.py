@@ -265,7 +265,8 @@ def test_version_9(read, rows):
 
 
 def test_keys_of_version_5_with_a_host(read, rows):
-    text = "lockfileVersion: 5.3\npackages:\n  registry.example/one/1.1.0: {}\n  registry.example/@acme/two/1.2.0_a@1: {}\n"
+    text = "lockfileVersion: 5.3\npackages:\n  registry.example/one/1.1.0: {}\n"
+    text += "  registry.example/@acme/two/1.2.0_a@1: {}\n"
     record = read(
         "pnpm-lock.yaml", text + "  github.com/acme/three: {}\n  github.com/acme/four/0123abc: {}\n  /five/six: {}\n"
     )

@@ -1,6 +1,6 @@
 """Laws of all parsers: junk is refused and nothing worse, and a line holds the name that it is told for.
 
-A longer run: `EXAMPLES=5000 uv run pytest plugins/pypi/tests/test_pypi_fuzz.py`.
+docs/manifests.md tells how to make a longer run.
 """
 
 import json
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wump_core import Format, InvalidManifest, ManifestRecord
 from wump_provider_pypi.manifests import FORMATS, parse_manifest
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("WUMP_FUZZ_EXAMPLES", "60"))
 PATHS = {
     item.name: item.globs[0].replace("*.egg-info", "x.egg-info").replace("*", "x" if item.globs[0] == "*.py" else "")
     for item in FORMATS

@@ -139,7 +139,7 @@ def test_reading_never_raises_and_never_loses_a_valid_requirement(text: str) -> 
 
 
 @given(st.from_regex(PLAIN, fullmatch=True, alphabet=st.characters(max_codepoint=126)))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 def test_what_is_plain_is_what_packaging_reads(text: str) -> None:
     plain = PLAIN.fullmatch(text)
     assert plain is not None

@@ -76,6 +76,7 @@ def test_every_kind_of_line() -> None:
         ("alpha >= 2 [x]", []),
         ("alpha [platform:rpm x]", []),
         ("alpha beta", []),
+        ("git://what@::/:/:/", []),
     ],
 )
 def test_what_only_older_tools_take_is_kept_and_prose_is_not(line: str, expected: list[tuple]) -> None:

@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from wump_api.problems import PROBLEMS
+from wump_api.web.operator import install_operator_page
 
 STATIC = files("wump_api.web") / "static"
 
@@ -41,4 +42,5 @@ def install_pages(app: FastAPI) -> None:
         )
 
     app.include_router(router)
+    install_operator_page(app)
     app.mount("/static", StaticFiles(directory=str(STATIC)), name="static")

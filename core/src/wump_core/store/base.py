@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import asyncpg
 from pydantic import SecretStr
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, MetaData, Uuid, func, literal_column, text
 from sqlalchemy.engine import make_url
@@ -53,28 +54,32 @@ def prefix_index(table: str, column: str) -> Index:
 def make_engine(
     database_url: SecretStr, *, application_name: str, pool_size: int = 5, statement_timeout_ms: int = 30_000
 ) -> AsyncEngine:
-    """An engine on asyncpg whose every wait is bounded.
+    """An engine on asyncpg whose every wait is bounded. asyncpg reads the URL itself, with all it says of TLS.
 
     Raises:
         ConfigurationError: The URL can't be read.
     """
+    text_url = database_url.get_secret_value()
     try:
-        url = make_url(database_url.get_secret_value()).set(drivername="postgresql+asyncpg")
+        url = make_url(text_url).set(drivername="postgresql+asyncpg")
     except Exception:
         raise ConfigurationError(
             "WUMP_DATABASE_URL or WUMP_READ_DATABASE_URL is not a database URL: postgresql://user:password@host/name"
         ) from None
-    arguments: dict[str, Any] = {
-        "timeout": 5,
-        "command_timeout": statement_timeout_ms / 1000 + 5,
-        "server_settings": {"application_name": application_name, "statement_timeout": str(statement_timeout_ms)},
-    }
-    # asyncpg takes libpq's word as `ssl`, not as a part of the URL.
-    if sslmode := url.query.get("sslmode"):
-        arguments["ssl"] = sslmode
-        url = url.difference_update_query(["sslmode"])
+    settings = {"application_name": application_name, "statement_timeout": str(statement_timeout_ms)}
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(
+            text_url, timeout=5, command_timeout=statement_timeout_ms / 1000 + 5, server_settings=settings
+        )
+
     return create_async_engine(
-        url, pool_size=pool_size, max_overflow=0, pool_timeout=2, pool_pre_ping=False, connect_args=arguments
+        url,
+        async_creator=connect,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=2,
+        pool_pre_ping=False,
     )
 
 

@@ -278,10 +278,13 @@ async def renew_lease(connection: AsyncConnection, execution: Execution, *, leas
     return result.rowcount == 1
 
 
-async def release_lost_leases(connection: AsyncConnection, *, at_once: int, max_delay_seconds: int) -> int:
+async def release_lost_leases(
+    connection: AsyncConnection, *, at_once: int, max_delay_seconds: int, grace_seconds: int
+) -> int:
     """Make runs due again whose worker is gone. Returns how many.
 
     Args:
+        grace_seconds: After a start of the database nobody is gone: workers could not renew while it was away.
         at_once: So many times a run is due again at once; then it waits longer and longer, lest it end every worker.
         max_delay_seconds: The longest wait.
     """
@@ -294,9 +297,10 @@ async def release_lost_leases(connection: AsyncConnection, *, at_once: int, max_
             " outcome = jsonb_build_object('code', 'lease_lost', 'message',"
             "   format('its worker was gone, %s time(s) so far', e.lost_leases + 1))"
             " FROM (SELECT id FROM job_executions WHERE state = 'running' AND lease_until < now()"
+            "   AND now() > pg_postmaster_start_time() + make_interval(secs => :grace)"
             "   ORDER BY id FOR UPDATE SKIP LOCKED) lost WHERE e.id = lost.id"
         ),
-        {"at_once": at_once, "longest": max_delay_seconds},
+        {"at_once": at_once, "longest": max_delay_seconds, "grace": grace_seconds},
     )
     return result.rowcount
 

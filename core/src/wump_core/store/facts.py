@@ -20,7 +20,13 @@ from wump_core.store.dependents import Counts
 from wump_core.store.derived import lock_packages, lock_repositories, lock_saying, refresh_derived
 from wump_core.store.packages import add_packages
 from wump_core.store.repositories import RepositoryName, add_repositories
-from wump_core.store.sources import SourceChange, list_stated_packages, move_sources, save_package_sources
+from wump_core.store.sources import (
+    SourceChange,
+    add_package_sources,
+    list_stated_packages,
+    move_sources,
+    save_package_sources,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +161,10 @@ async def load_packages(
     told_before = frozenset((await connection.execute(_LIST_TOLD, {"ids": sorted(saved)})).scalars())
     owners = await _replace_facts(connection, provider, saved, names.repositories, organizations, told_at)
     telling = {key: record for key, record in saved.items() if record.dependencies is not None}
-    await save_package_sources(connection, provider, telling, names.package_ids)
+    first = {key: record for key, record in telling.items() if key not in told_before}
+    await add_package_sources(connection, provider, first, names.package_ids)
+    again = {key: record for key, record in telling.items() if key in told_before}
+    await save_package_sources(connection, provider, again, names.package_ids)
     # Sources that are new were saved with the repository as it is now.
     if moved := sorted(key for key, owner in owners.items() if owner.moved and key in told_before):
         await move_sources(connection, moved)

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wump_core.store.executions import OPEN, QUEUES
+from wump_core.store.executions import OPEN, QUEUES, STATES
 
 _SHOWN = (
     "public_id AS id, job, subject, arguments, arguments_version, queue, state, attempts, lost_leases,"
@@ -32,22 +32,25 @@ async def list_executions(
     """Runs, the newest first.
 
     Args:
-        states: Only those in one of these; empty for all.
+        states: Only those in one of `STATES`; empty for all.
         job: Only of this job.
         queue: Only in this queue.
         subject: Only about exactly this.
         before: Only those planned before this run: the last of the page before.
         limit: Rows at the most.
     """
+    # Only what is asked for, and states as constants: so the indexes of open and of dead runs are of use.
+    wanted = [f"state = '{state}'" for state in STATES if state in states]
+    conditions = [f"({' OR '.join(wanted) or 'false'})"] if states else []
+    equal = {"job": job, "queue": queue, "subject": subject}
+    conditions += [f"{name} = :{name}" for name, value in equal.items() if value is not None]
+    conditions += ["public_id < :before"] if before is not None else []
     rows = await connection.execute(
         text(
-            f"SELECT {_SHOWN} FROM job_executions"
-            " WHERE (CAST(:states AS text[]) = '{}' OR state = ANY(CAST(:states AS text[])))"
-            " AND (CAST(:job AS text) IS NULL OR job = :job) AND (CAST(:queue AS text) IS NULL OR queue = :queue)"
-            " AND (CAST(:subject AS text) IS NULL OR subject = :subject)"
-            " AND (CAST(:before AS uuid) IS NULL OR public_id < :before) ORDER BY public_id DESC LIMIT :limit"
+            f"SELECT {_SHOWN} FROM job_executions WHERE {' AND '.join(conditions) or 'true'}"
+            " ORDER BY public_id DESC LIMIT :limit"
         ),
-        {"states": list(states), "job": job, "queue": queue, "subject": subject, "before": before, "limit": limit},
+        {name: value for name, value in {**equal, "before": before, "limit": limit}.items() if value is not None},
     )
     return [row._mapping for row in rows]
 

@@ -132,6 +132,17 @@ async def list_provider_reports(connection: AsyncConnection) -> list[Mapping[str
     return [row._mapping for row in rows]
 
 
+async def list_feed_lags(connection: AsyncConnection) -> dict[str, float]:
+    """By provider, the seconds since its feed of changes was last read to its end or as far as it went."""
+    rows = await connection.execute(
+        text(
+            "SELECT provider, extract(epoch FROM now() - max(last_ok_at))::float8 AS lag FROM provider_subjects"
+            " WHERE capability = 'fetch_changes' AND last_ok_at IS NOT NULL GROUP BY provider"
+        )
+    )
+    return {row.provider: row.lag for row in rows}
+
+
 async def save_attempt(
     connection: AsyncConnection, provider: str, capability: str, subject: str, *, error: str | None
 ) -> None:

@@ -1,7 +1,10 @@
 """What is kept how long. A fact that is still the newest is never removed.
 
-Each function does a bounded step in the caller's transaction, and is called again until nothing is left.
+Each function takes a bounded step in the caller's transaction, and says where the next one goes on: what stays is
+looked at once in a walk.
 """
+
+from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -31,6 +34,43 @@ async def list_vanished_repositories(connection: AsyncConnection, *, days: int, 
     return list(found.scalars())
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How many rows a step took away, and the key that the next step goes on from; null: there is no more."""
+
+    count: int
+    after: int | None
+
+
+async def remove_old_statements(connection: AsyncConnection, *, days: int, limit: int, after: int) -> Step:
+    """Remove statements that nobody has made for so many days.
+
+    What a source said last stays as long as the source has said nothing since: that is all that is known of it.
+
+    Args:
+        limit: How many are looked at.
+        after: Key of the last one that was looked at; 0 at the beginning.
+    """
+    values = {"days": days, "limit": limit, "after": after}
+    row = (await connection.execute(_REMOVE_STATEMENTS, values)).one()
+    return Step(row.gone, row.last if row.looked == limit else None)
+
+
+async def archive_executions(connection: AsyncConnection, *, days: int, limit: int, after: int) -> Step:
+    """Move runs that were completed so many days ago out of the ledger, but the newest of each subject.
+
+    Args:
+        limit: How many are looked at.
+        after: Key of the last one that was looked at; 0 at the beginning.
+    """
+    row = (await connection.execute(_ARCHIVE, {"days": days, "limit": limit, "after": after})).one()
+    return Step(row.gone, row.last if row.looked == limit else None)
+
+
+_LIST_VANISHED, {"days": days, "limit": limit})
+    return list(found.scalars())
+
+
 async def remove_old_statements(connection: AsyncConnection, *, days: int, limit: int) -> int:
     """Remove statements that nobody has made for so many days; returns how many.
 
@@ -50,18 +90,21 @@ _LIST_VANISHED = text(
     "   AND so.gone_at IS NULL) ORDER BY r.id LIMIT :limit"
 )
 _REMOVE_STATEMENTS = text(
-    "DELETE FROM statements s USING (SELECT o.package_id, o.id FROM statements o"
-    "   WHERE o.removed_at < now() - make_interval(days => :days) AND EXISTS (SELECT FROM statements n"
-    "     WHERE n.source_id = o.source_id AND (n.removed_at IS NULL OR n.removed_at > o.removed_at))"
-    "   ORDER BY o.removed_at LIMIT :limit) old"
-    " WHERE s.package_id = old.package_id AND s.id = old.id"
+    "WITH looked AS MATERIALIZED (SELECT package_id, id, source_id, removed_at FROM statements"
+    "   WHERE removed_at < now() - make_interval(days => :days) AND id > :after ORDER BY id LIMIT :limit),"
+    " gone AS (DELETE FROM statements s USING looked WHERE s.package_id = looked.package_id AND s.id = looked.id"
+    "   AND (EXISTS (SELECT FROM statements n WHERE n.source_id = looked.source_id AND n.removed_at IS NULL)"
+    "   OR EXISTS (SELECT FROM statements n WHERE n.source_id = looked.source_id"
+    "     AND n.removed_at > looked.removed_at)) RETURNING s.id)"
+    " SELECT (SELECT count(*) FROM gone) AS gone, count(*) AS looked, max(id) AS last FROM looked"
 )
 _ARCHIVE = text(
-    "WITH old AS (SELECT e.id FROM job_executions e WHERE e.state = 'completed'"
-    "     AND e.finished_at < now() - make_interval(days => :days) AND EXISTS (SELECT FROM job_executions n"
-    "     WHERE n.job = e.job AND n.subject = e.subject AND n.id > e.id)"
-    "   ORDER BY e.finished_at LIMIT :limit FOR UPDATE SKIP LOCKED),"
-    " gone AS (DELETE FROM job_executions e USING old WHERE e.id = old.id RETURNING e.*)"
-    " INSERT INTO archived_executions (id, public_id, job, subject, state, finished_at, execution)"
-    " SELECT id, public_id, job, subject, state, finished_at, to_jsonb(gone) FROM gone RETURNING id"
+    "WITH looked AS MATERIALIZED (SELECT id, job, subject FROM job_executions WHERE state = 'completed'"
+    "   AND finished_at < now() - make_interval(days => :days) AND id > :after ORDER BY id LIMIT :limit),"
+    " gone AS (DELETE FROM job_executions e USING looked WHERE e.id = looked.id AND EXISTS"
+    "   (SELECT FROM job_executions n WHERE n.job = looked.job AND n.subject = looked.subject AND n.id > looked.id)"
+    "   RETURNING e.*),"
+    " saved AS (INSERT INTO archived_executions (id, public_id, job, subject, state, finished_at, execution)"
+    "   SELECT id, public_id, job, subject, state, finished_at, to_jsonb(gone) FROM gone RETURNING id)"
+    " SELECT (SELECT count(*) FROM saved) AS gone, count(*) AS looked, max(id) AS last FROM looked"
 )

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from sqlalchemy import (
     ARRAY,
@@ -22,6 +22,7 @@ from sqlalchemy import (
     Index,
     Integer,
     PrimaryKeyConstraint,
+    Row,
     SmallInteger,
     Table,
     Text,
@@ -33,7 +34,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wump_core.records import DependencyRecord, Diagnostic, PackageRecord, Scope
-from wump_core.store.base import fill_temporary_table, key_column, metadata, time_column
+from wump_core.store.base import fill_temporary_table, key_column, metadata, raw_connection, time_column
 
 SCOPE_BITS: dict[str, int] = {scope: 1 << position for position, scope in enumerate(get_args(Scope))}
 """A statement holds one scope's bit; a dependency holds the union of its statements' bits."""
@@ -114,7 +115,8 @@ statements = Table(
         unique=True,
         postgresql_where=text("removed_at IS NULL"),
     ),
-    Index("ix_statements_removed_at", "removed_at", postgresql_where=text("removed_at IS NOT NULL")),
+    Index("ix_statements_removed_at", "removed_at", "id", postgresql_where=text("removed_at IS NOT NULL")),
+    Index("ix_statements_removed_source", "source_id", "removed_at", postgresql_where=text("removed_at IS NOT NULL")),
 )
 
 
@@ -143,13 +145,7 @@ async def save_package_sources(
     if not records:
         return {}
     ordered = sorted(records)
-    values = {
-        "provider": provider,
-        "package_ids": ordered,
-        "revisions": [records[key].latest_version for key in ordered],
-        "diagnostics": [dump_diagnostics(records[key].diagnostics) for key in ordered],
-    }
-    saved = (await connection.execute(_SAVE_SOURCES, values)).all()
+    saved = await _save_sources(connection, provider, records)
     rows = [
         (source.id, *row)
         for source in saved
@@ -166,6 +162,38 @@ async def save_package_sources(
         for source in saved
         if source.revised or source.id in changed or source.package_id in outdone
     }
+
+
+async def add_package_sources(
+    connection: AsyncConnection, provider: str, records: Mapping[int, PackageRecord], package_ids: Mapping[str, int]
+) -> None:
+    """Save what packages' latest versions say, where nobody has said anything of them yet: nothing is compared.
+
+    Args:
+        provider: Who tells it.
+        records: By the key of the package, each with known dependencies.
+        package_ids: Keys of the packages that they name.
+    """
+    rows = [
+        (source.id, *row)
+        for source in await _save_sources(connection, provider, records)
+        for row in make_statement_rows(records[source.package_id].dependencies or (), package_ids)
+    ]
+    raw = await raw_connection(connection)
+    await raw.copy_records_to_table("statements", columns=["source_id", *STATEMENT_COLUMNS], records=rows)
+
+
+async def _save_sources(
+    connection: AsyncConnection, provider: str, records: Mapping[int, PackageRecord]
+) -> Sequence[Row[Any]]:
+    ordered = sorted(records)
+    values = {
+        "provider": provider,
+        "package_ids": ordered,
+        "revisions": [records[key].latest_version for key in ordered],
+        "diagnostics": [dump_diagnostics(records[key].diagnostics) for key in ordered],
+    }
+    return (await connection.execute(_SAVE_SOURCES, values)).all()
 
 
 async def replace_statements(

@@ -53,7 +53,9 @@ _depth = _meter.create_gauge("job.queue.depth", unit="{execution}", description=
 _lag = _meter.create_gauge("job.queue.lag", unit="s", description="How long the oldest due run has waited.")
 _database_size = _meter.create_gauge("database.size", unit="By", description="Size of the database on its disk.")
 
-Authentication = Literal["accepted", "missing", "malformed", "unknown", "expired", "revoked", "forbidden"]
+Authentication = Literal["accepted", "missing", "rejected", "blocked", "forbidden"]
+"""With a good key; without one where one is needed; with one that isn't good; after too many of those; with one that
+may not do this."""
 Lookup = Literal["found", "unknown", "failed"]
 
 
@@ -78,29 +80,27 @@ def note_lookup(ecosystem: str, outcome: Lookup, seconds: float) -> None:
     _lookups.record(seconds, {"ecosystem": ecosystem, "outcome": outcome})
 
 
-def note_authentication(outcome: Authentication, *, key: str | None = None, client: str | None = None) -> None:
+def note_authentication(outcome: Authentication, caller: str) -> None:
     """Count and log that somebody proved, or failed to prove, who they are.
 
     Args:
         outcome: What became of it.
-        key: The key's public id, never the key.
-        client: Where the request came from.
+        caller: The key's public id or the client's address, never the key.
     """
     _authentications.add(1, {"outcome": outcome})
     say = log.debug if outcome == "accepted" else log.info
-    say("auth.attempt", outcome=outcome, key=key, client=client)
+    say("auth.attempt", outcome=outcome, caller=caller)
 
 
-def note_limit_exceeded(limit: str, *, key: str | None = None, client: str | None = None) -> None:
+def note_limit_exceeded(limit: str, caller: str) -> None:
     """Count and log that a request was refused for coming too often.
 
     Args:
         limit: Which limit, one of a few fixed words.
-        key: The key's public id, never the key.
-        client: Where the request came from.
+        caller: The key's public id or the client's address, never the key.
     """
     _exceeded.add(1, {"limit": limit})
-    log.info("limit.exceeded", limit=limit, key=key, client=client)
+    log.info("limit.exceeded", limit=limit, caller=caller)
 
 
 def count_server_failure(server: Literal["database", "valkey"]) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from wump_core.telemetry.exporters import Exporting
 
-SHUTDOWN_SECONDS = 3.0
+SHUTDOWN_SECONDS = 2.0
 """Longest time that the end of a process waits for what is still to be exported."""
 log = structlog.get_logger("wump.telemetry")
 

@@ -145,7 +145,8 @@ def _indexes() -> list[tuple[str, str, list[str | sa.TextClause], str | None]]:
         ("ix_repositories_renamed_to", "repositories", ["renamed_to"], "renamed_to IS NOT NULL"),
         ("ix_repositories_fetched_at", "repositories", ["fetched_at"], "fetched_at IS NOT NULL"),
         ("ix_packages_refreshed", "packages", ["fetched_at"], "tracked"),
-        ("ix_statements_removed_at", "statements", ["removed_at"], "removed_at IS NOT NULL"),
+        ("ix_statements_removed_at", "statements", ["removed_at", "id"], "removed_at IS NOT NULL"),
+        ("ix_statements_removed_source", "statements", ["source_id", "removed_at"], "removed_at IS NOT NULL"),
         ("ix_package_organizations_organization_id", "package_organizations", ["organization_id"], None),
     ]
 

@@ -6,49 +6,48 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wump_core import schedule
 from wump_core.store.executions import Execution
 from wump_core.store.renames import forget_files
-from wump_core.store.retention import archive_executions, list_vanished_repositories, remove_old_statements
+from wump_core.store.retention import Step, archive_executions, list_vanished_repositories, remove_old_statements
 
 from wump_worker.resources import Resources
 
 CLEAN_UP = "clean_up"
 STEP = 1_000
-"""Rows in one transaction."""
+"""Rows that one transaction looks at."""
 
 
 async def clean_up(resources: Resources, execution: Execution) -> None:
     """Let what the files of vanished repositories say be of the past, remove old statements, archive old runs."""
     settings = resources.settings
 
-    async def forget(connection: AsyncConnection) -> int:
+    async def forget(connection: AsyncConnection, after: int) -> Step:
         found = await list_vanished_repositories(connection, days=settings.vanished_days, limit=1)
         for repository_id in found:
             await forget_files(connection, repository_id)
-        return len(found)
+        return Step(len(found), after if found else None)
 
-    async def remove(connection: AsyncConnection) -> int:
-        return await remove_old_statements(connection, days=settings.keep_removed_days, limit=STEP)
+    async def remove(connection: AsyncConnection, after: int) -> Step:
+        return await remove_old_statements(connection, days=settings.keep_removed_days, limit=STEP, after=after)
 
-    async def archive(connection: AsyncConnection) -> int:
-        return await archive_executions(connection, days=settings.keep_executions_days, limit=STEP)
+    async def archive(connection: AsyncConnection, after: int) -> Step:
+        return await archive_executions(connection, days=settings.keep_executions_days, limit=STEP, after=after)
 
-    vanished = await _repeat(resources, execution, forget, most=1)
-    removed = await _repeat(resources, execution, remove, most=STEP)
-    archived = await _repeat(resources, execution, archive, most=STEP)
+    steps = {"vanished": forget, "removed": remove, "archived": archive}
+    counts = {name: await _walk(resources, execution, step) for name, step in steps.items()}
     async with resources.engine.begin() as connection:
-        counts = {"vanished": vanished, "removed": removed, "archived": archived}
         total = sum(counts.values())
         await schedule.finish(connection, execution, records_processed=total, outcome={"code": "saved"} | counts)
 
 
-async def _repeat(
-    resources: Resources, execution: Execution, step: Callable[[AsyncConnection], Awaitable[int]], *, most: int
+async def _walk(
+    resources: Resources, execution: Execution, take: Callable[[AsyncConnection, int], Awaitable[Step]]
 ) -> int:
-    """Until a step does less than the most it can, each in a short transaction of its own; returns how many in all."""
-    total = 0
+    """To the end, each step in a short transaction of its own; returns how many rows were taken away."""
+    total, after = 0, 0
     while True:
         async with resources.engine.begin() as connection:
-            count = await step(connection)
+            step = await take(connection, after)
             await schedule.hold(connection, execution)
-        total += count
-        if count < most:
+        total += step.count
+        if step.after is None:
             return total
+        after = step.after

@@ -152,22 +152,24 @@ def _read_dependencies(spill: Spill, name: str, file: IO[bytes]) -> None:
 
     def rows() -> Iterator[tuple[Any, ...]]:
         # Most of all rows of a dump go through here, and most of them are of old versions.
-        for key, version, crate, alias, requirement, kind, optional, target in table.rows():
+        at_version, at_crate = table.find("version_id"), table.find("crate_id")
+        for row in table.whole_rows():
             try:
-                state = versions[int(version)] if version.isdecimal() else UNKNOWN
-                is_crate = crates[int(crate)] if crate.isdecimal() else UNKNOWN
-            except IndexError:
+                state, is_crate = versions[int(row[at_version])], crates[int(row[at_crate])]
+            except (IndexError, ValueError):
                 state = is_crate = UNKNOWN
             if not state or not is_crate:
-                _require(table, versions, version, "version_id", "data/versions.csv")
-                _require(table, crates, crate, "crate_id", "data/crates.csv")
+                _require(table, versions, row[at_version], "version_id", "data/versions.csv")
+                _require(table, crates, row[at_crate], "crate_id", "data/crates.csv")
             if state == DEFAULT:
+                key, version, crate, alias, requirement, kind, optional, target = table.pick(row)
                 if kind not in kinds:
                     table.refuse("kind", f"{kind[:40]!r} is none of 0 (normal), 1 (build) and 2 (dev)")
                 if optional not in booleans:
                     table.refuse("optional", f"{optional[:40]!r} is neither t nor f")
                 yield (
-                    *(table.number(key, "id"), int(version), int(crate), alias or None, requirement or None),
+                    *(table.number(key, "id"), table.number(version, "version_id"), table.number(crate, "crate_id")),
+                    *(alias or None, requirement or None),
                     *(kinds[kind], booleans[optional], target or None),
                 )
 

@@ -6,7 +6,7 @@ field without quotes. Columns are found by the header, since they come and go.
 
 import csv
 import io
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from typing import IO, Any, NoReturn
@@ -40,7 +40,9 @@ class Table:
         if missing:
             raise InvalidDump(f"{name}, row 0 (the header): the column {', '.join(missing)} is missing")
         self._header = header
-        self._pick = itemgetter(*(header.index(column) for column in columns))
+        self.pick: Callable[[Sequence[str]], tuple[str, ...]] = itemgetter(
+            *(header.index(column) for column in columns)
+        )
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """The wanted columns of each row, in the order that was asked for.
@@ -48,16 +50,28 @@ class Table:
         Raises:
             InvalidDump: A row can't be read; the text names it.
         """
-        pick, width = self._pick, len(self._header)
+        return map(self.pick, self.whole_rows())
+
+    def whole_rows(self) -> Iterator[list[str]]:
+        """All columns of each row, for whoever looks at most rows only to pass over them; see `find` and `pick`.
+
+        Raises:
+            InvalidDump: A row can't be read; the text names it.
+        """
+        width = len(self._header)
         with field_size_limit(), reading(self._place_of_next):
             for row in self._reader:
                 self.row += 1
                 if len(row) != width:
                     missing = self._header[len(row)] if len(row) < width else None
                     self.refuse(missing, f"the row has {len(row)} columns, and the header {width}")
-                yield pick(row)
+                yield row
         if not self._content.is_whole:
             self.refuse(self._columns[-1], "the file ends in the middle of a row")
+
+    def find(self, column: str) -> int:
+        """Where a wanted column stands in a whole row."""
+        return self._header.index(column)
 
     def refuse(self, column: str | None, what: str) -> NoReturn:
         """Raises InvalidDump with the place."""

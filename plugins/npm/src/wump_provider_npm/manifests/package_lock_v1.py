@@ -3,7 +3,7 @@
 Source: npm's documentation of package-lock.json, version 6 of the client. `version` is a version, `npm:name@version`
 of an alias, or an address. The tree doesn't tell which dependencies the project asked for: the package.json beside
 it does. Without that, only those are called direct that no other package requires, as nothing else can have
-brought them in.
+brought them in. `from` says which range led to a package: npm 4 and older write it, and later ones for repositories.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,6 +30,7 @@ _ABSENT = msgspec.Raw()
 class _Package(msgspec.Struct):
     version: str | bool | None = None
     resolved: str | bool | None = None
+    asked: str | bool | None = msgspec.field(default=None, name="from")
     dev: bool = False
     optional: bool = False
     requires: msgspec.Raw = _ABSENT
@@ -113,7 +114,7 @@ def _make(name: str, package: _Package, statement: Declared | None, line: int | 
     field = statement.field if statement else ""
     return Dependency(
         real_name,
-        find_requirement(name, statement.written)[0] if statement and field else None,
+        find_requirement(name, statement.written)[0] if statement and field else _find_asked(name, package, statement),
         version or None,
         _find_scope(package, field),
         package.optional,
@@ -124,6 +125,13 @@ def _make(name: str, package: _Package, statement: Declared | None, line: int | 
         "dependencies",
         line,
     )
+
+
+def _find_asked(name: str, package: _Package, statement: Declared | None) -> str | None:
+    """What led to a package that the project asked for, as old clients and those of git repositories tell it."""
+    if statement is None or not isinstance(package.asked, str):
+        return None
+    return package.asked.removeprefix(f"{name}@") or None
 
 
 def _find_scope(package: _Package, field: str) -> Scope:

@@ -23,6 +23,7 @@ from wump_provider_npm.manifests.findings import Dependency, Findings
 from wump_provider_npm.manifests.locked import Roots, find_scopes, merge
 from wump_provider_npm.manifests.references import find_requirement, find_source, split_descriptor
 from wump_provider_npm.manifests.texts import read_text
+from wump_provider_npm.specs import UnreadableSpec, parse_spec
 
 _LINE = re.compile(r"^( *)([^\s#][^\n]*)", re.MULTILINE)
 _PATTERN = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"|([^\s",][^",]*)')
@@ -79,6 +80,9 @@ def _list_entries(text: str, findings: Findings) -> Iterator[_Entry]:
             elif written.endswith(":") and (patterns := _read_patterns(written[:-1])):
                 entry = _Entry(patterns, line)
                 values = entry.values
+                if not _is_readable(patterns[0]):
+                    findings.note(patterns[0][:255], "the protocol is not known", line)
+                    entry = None
             else:
                 findings.note("yarn.lock", "not an entry of a lockfile", line)
         elif entry is not None and (pair := _PAIR.fullmatch(written)):
@@ -93,6 +97,15 @@ def _list_entries(text: str, findings: Findings) -> Iterator[_Entry]:
             findings.note(entry.patterns[0][:255], "a line that can't be read", line)
     if entry is not None:
         yield entry
+
+
+def _is_readable(pattern: str) -> bool:
+    name, written = split_descriptor(pattern)
+    try:
+        parse_spec(name, written)
+    except UnreadableSpec:
+        return False
+    return True
 
 
 def _read_patterns(written: str) -> list[str]:

@@ -7,7 +7,7 @@ import posixpath
 import re
 from urllib.parse import unquote
 
-from wump_provider_pypi.fields import make_storable
+from wump_provider_pypi.fields import make_storable, quote
 from wump_provider_pypi.requirements import Place, Reading, classify_url, make_dependency
 
 _SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|file:|git@|git\+)")
@@ -40,6 +40,8 @@ def parse_location(text: str, place: Place) -> Reading:
     name = _egg_name(fragment) or _name_of_location(location)
     if not name:
         return Reading(None)
+    if not any(map(str.isalnum, name)):
+        return Reading(None, f"{quote(text)} names no project: left out")
     requirement = make_storable(f"{location}#{fragment}" if fragment else location)
     source = classify_url(requirement)
     return make_dependency(
