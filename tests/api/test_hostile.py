@@ -158,7 +158,7 @@ async def test_bodies_that_are_none(keyed: Any, body: bytes) -> None:
         began = time.perf_counter()
         answer = await keyed.post(path, content=body, headers={"Content-Type": "application/json"})
         check(answer, began, path)
-        assert answer.status_code in (400, 422)
+        assert answer.status_code == 422
 
 
 @pytest.mark.parametrize("name", ["X-API-Key", "X-Request-Id", "Idempotency-Key", "If-None-Match", "Accept-Encoding"])

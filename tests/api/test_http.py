@@ -85,6 +85,8 @@ async def test_head_is_get_without_the_body(api: Any, path: str) -> None:
 async def test_options_and_refused_methods_name_what_is_allowed(api: Any, problem: Any) -> None:
     for path, methods in (
         (CORE, {"GET", "HEAD", "OPTIONS"}),
+        (f"{CORE}/refresh", {"GET", "HEAD", "POST", "OPTIONS"}),
+        ("/api/v1/packages/lookup", {"GET", "HEAD", "POST", "OPTIONS"}),
         (PACKAGES, {"GET", "HEAD", "POST", "OPTIONS"}),
         ("/api/v1/keys/01890a5d-ac96-774b-bcce-b302099a8057", {"GET", "HEAD", "DELETE", "OPTIONS"}),
     ):

@@ -122,6 +122,15 @@ def test_no_glob_fits_nothing() -> None:
     assert not fits((), "")
 
 
+def test_a_format_looks_at_the_end_of_a_path() -> None:
+    format_ = Format("deep", ("a/*/c/d.x",), "manifest", 10, "Names.", parse)
+    assert choose_format((format_,), "x/y/a/b/c/d.x") is format_
+    assert choose_format((format_,), "b/c/d.x") is None
+    for glob in ("**/x", "a/b/c/d/e.x"):
+        with pytest.raises(ValueError, match="segments"):
+            Format("deeper", (glob,), "manifest", 10, "Names.", parse)
+
+
 def test_a_format_is_chosen_by_name_and_marker() -> None:
     assert choose_format(FORMATS, "a/lists/x.txt") is LIST
     assert choose_format(FORMATS, "x.txt") is None

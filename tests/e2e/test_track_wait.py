@@ -111,3 +111,37 @@ def test_a_bad_line_is_named_and_nothing_is_tracked(
     assert result.returncode == 2
     assert f"{file}, {reason}" in result.stderr
     assert count_packages(settings) == 0
+
+
+def test_without_a_token_an_aggregator_says_who_depends_on_a_package(
+    settings: CoreSettings, registry: LocalRegistry
+) -> None:
+    registry.add_npm("base", repository="acme/base")
+    packages, repositories = "/em/registries/registry.example/packages/base", "/er/usage/npm/base"
+    registry.answers |= {
+        "/em/registries?per_page=1000": [{"name": "registry.example", "purl_type": "npm", "default": True}],
+        f"{packages}/dependent_packages?page=1&per_page=100&latest=true": [
+            {"name": "app", "ecosystem": "npm", "repository_url": "https://github.com/megacorp/app"},
+            {"name": "own", "ecosystem": "npm", "repository_url": "https://github.com/acme/own"},
+        ],
+        f"{repositories}/dependent_repositories?after_id=0&per_page=100&sort=id&order=asc": [],
+    }
+    environment = environment_of(
+        settings,
+        **registry.environment,
+        WUMP_PROVIDERS="npm,ecosystems",
+        WUMP_PROVIDER_ECOSYSTEMS_BASE_URL=f"{registry.address}/em",
+        WUMP_PROVIDER_ECOSYSTEMS_REPOS_URL=f"{registry.address}/er",
+        WUMP_PROVIDER_ECOSYSTEMS_HOSTS=f'["{registry.address}"]',
+    )
+    result = run_wump("track", "npm:base", "--wait", environment=environment)
+    assert result.returncode == 0, result.stderr
+    assert "2 found by ecosystems" in result.stdout
+    shown = run_wump("orgs", "npm:base", "--format", "json", environment=environment)
+    assert shown.returncode == 0, shown.stderr
+    document = json.loads(shown.stdout)
+    assert [(row["login"], row["evidence"]["provider"]) for row in document["data"]] == [("megacorp", "ecosystems")]
+    assert document["meta"]["excluded"]["own_organization"] == 1
+    assert "CC-BY-SA-4.0" in json.dumps(document["meta"]["sources"])
+    verified = run_wump("db", "verify", environment=environment)
+    assert verified.returncode == 0, verified.stderr

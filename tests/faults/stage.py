@@ -1,14 +1,18 @@
 """A stage for faults: a Postgres and a Valkey of its own that can be frozen, killed and started again, and a proxy."""
 
+import asyncio
 import contextlib
 import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 from e2e.processes import wait_until
 from pydantic import SecretStr
 from valkey import Valkey
@@ -125,6 +129,32 @@ class OwnServers:
 
         wait_until(take, 20, pause=0.02)
         return locks[0]
+
+
+@dataclass
+class Onlooker:
+    """Looks at a database again and again; waits while it is away."""
+
+    database_url: str
+    _connection: asyncpg.Connection | None = None
+
+    async def fetch(self, query: str, seconds: float = 60) -> list[Any]:
+        """Rows of a query."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await asyncpg.connect(self.database_url, timeout=5)
+                return await self._connection.fetch(query)
+            except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError):
+                assert time.monotonic() < deadline
+                self._connection = None
+                await asyncio.sleep(0.1)
+
+    async def close(self) -> None:
+        """Look no more."""
+        if self._connection is not None:
+            await self._connection.close()
 
 
 @dataclass

@@ -15,11 +15,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from e2e.processes import Process, environment_of, running, wait_until
 from faults.conftest import MakeDatabase
-from faults.stage import CLOCK_MOVED, SHORT_TIMES, OwnServers, dropping_proxy
+from faults.stage import CLOCK_MOVED, SHORT_TIMES, Onlooker, OwnServers, dropping_proxy
 from local_registry import LocalRegistry, serve_registry
 from pydantic import SecretStr
 from worker.conftest import SlowAnswers
@@ -46,6 +45,8 @@ class Stage:
         self.environment = environment_of(self.settings, WUMP_WORKER_THREADS="4", **variables)
         self.processes: dict[str, Process] = {}
         self._stack = ExitStack()
+        self._loop = asyncio.new_event_loop()
+        self._onlooker = Onlooker(database_url)
 
     def start(self, name: str, *, customize: str = SHORT_TIMES, **variables: str) -> Process:
         """Start `scheduler…` or `worker…`; the rest of its name is yours."""
@@ -62,6 +63,8 @@ class Stage:
     def close(self) -> None:
         """End them all."""
         self._stack.close()
+        self._loop.run_until_complete(self._onlooker.close())
+        self._loop.close()
 
     def plan(self, registry: LocalRegistry, prefix: str, count: int = BATCH) -> dict[str, set[tuple[str, str]]]:
         """Track packages with these dependencies; returns what they state."""
@@ -86,15 +89,7 @@ class Stage:
 
     def ask(self, query: str) -> list[Any]:
         """Rows of a query."""
-
-        async def fetch() -> list[Any]:
-            connection = await asyncpg.connect(self.database_url)
-            try:
-                return await connection.fetch(query)
-            finally:
-                await connection.close()
-
-        return asyncio.run(fetch())
+        return self._loop.run_until_complete(self._onlooker.fetch(query))
 
     def count(self, prefix: str) -> dict[str, int]:
         """Executions by state."""
@@ -260,16 +255,16 @@ def test_replies_of_valkey_get_lost_and_a_workers_clock_is_an_hour_ahead(
             stage.start("scheduler1")
             moved = stage.start("worker1", customize=SHORT_TIMES + CLOCK_MOVED)
             # One answer asks for patience: it is due in a second, whatever the worker's clock says.
-            stated = stage.plan(registry, "odd", 3 * BATCH)
+            stated = stage.plan(registry, "odd")
             first = registry.answers["/npm/odd-0"]
             registry.answers["/npm/odd-0"] = (429, {"Retry-After": "1"}, b"")
             wait_until(lambda: stage.count("odd").get("failed"), 30, pause=0.05)
             (run,) = stage.ask("SELECT due_at - now() AS wait FROM job_executions WHERE state = 'failed'")
             assert run["wait"].total_seconds() < 10
             registry.answers["/npm/odd-0"] = first
-            stage.wait_until_done("odd", 3 * BATCH)
+            stage.wait_until_done("odd")
             stage.check("odd", stated)
-            assert proxy.lost >= 3
+            wait_until(lambda: proxy.lost >= 3, DONE_SECONDS)
             ahead = stage.ask("SELECT max(checked_at) > now() + interval '1 minute' AS it FROM sources")
             assert not ahead[0]["it"], "the database's clock counts"
             assert moved.process.poll() is None
@@ -314,7 +309,7 @@ def test_a_poison_job_is_dead_once_its_child_died_and_no_innocent_one_is(
                 deaths += 1
                 worker.start()
             time.sleep(0.1)
-        wait_until(lambda: stage.count("innocent").get("completed") == 30, 20)
+        wait_until(lambda: stage.count("innocent").get("completed") == 30, DONE_SECONDS)
         assert worker.process.poll() is None, "the worker outlives the child"
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -21,7 +21,7 @@ import asyncpg
 import pytest
 from e2e.processes import Process, environment_of, run_wump, running
 from faults.conftest import MakeDatabase
-from faults.stage import OwnServers
+from faults.stage import Onlooker, OwnServers
 from faults.upstream import FailingAnswers, fill, limit_settings
 from local_registry import serve_registry
 from sqlalchemy import text
@@ -88,8 +88,12 @@ async def plan(engine: AsyncEngine, names: list[str], urls: list[str], rng: rand
 
 async def read_facts(engine: AsyncEngine) -> dict[str, list[str]]:
     """All facts, sorted; deltas are folded first."""
-    async with engine.begin() as connection:
-        await fold_deltas(connection)
+    unfolded = text("SELECT count(*) FROM package_deltas")
+    left = 1
+    while left:
+        async with engine.begin() as connection:
+            await fold_deltas(connection)
+            left = (await connection.execute(unfolded)).scalar_one()
     async with engine.connect() as connection:
         assert await list_faults(connection) == []
     async with engine.connect() as connection:
@@ -116,17 +120,10 @@ COUNT = (
 )
 
 
-async def count(database_url: str) -> dict[str, int]:
-    """Executions by state, and how many lost a worker. Waits while the database is away."""
-    while True:
-        try:
-            connection = await asyncpg.connect(database_url, timeout=5)
-            rows = await connection.fetch(COUNT)
-            await connection.close()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            await asyncio.sleep(0.1)
-        else:
-            return {row["state"]: row["number"] for row in rows} | {"lost": sum(row["lost"] for row in rows)}
+async def count(onlooker: Onlooker) -> dict[str, int]:
+    """Executions by state, and how many lost a worker."""
+    rows = await onlooker.fetch(COUNT)
+    return {row["state"]: row["number"] for row in rows} | {"lost": sum(row["lost"] for row in rows)}
 
 
 async def pause_schedules(database_url: str) -> None:
@@ -137,14 +134,14 @@ async def pause_schedules(database_url: str) -> None:
 
 
 async def disturb_until_done(
-    database_url: str, workers: list[Process], scheduler: Process, own: OwnServers, rng: random.Random
+    onlooker: Onlooker, workers: list[Process], scheduler: Process, own: OwnServers, rng: random.Random
 ) -> dict[str, Any]:
     """Kill a random worker whenever enough of them are at work, and start it again; harm the servers in between."""
     kills = 0
     kill_at = [RUNS * (n + 0.3) / (KILLS + 1) for n in range(KILLS)]
     flush_at = {KILLS * (n + 1) // (FLUSHES + 1) for n in range(FLUSHES)}
     deadline = time.monotonic() + 60 + RUNS
-    while (counts := await count(database_url)).get("completed", 0) < RUNS:
+    while (counts := await count(onlooker)).get("completed", 0) < RUNS:
         assert time.monotonic() < deadline, (counts, workers[0].output[-3_000:])
         # By progress, not by the clock, so that a slow machine is hit as often; by chance, who and when exactly.
         if kills < KILLS and counts.get("completed", 0) >= kill_at[kills] and counts.get("running", 0) >= THREADS:
@@ -200,7 +197,9 @@ def test_killed_workers_leave_the_rows_of_an_undisturbed_run(
             engine = make_engine(settings.database_url, application_name="tests")
             await plan(engine, names, urls, rng)
             await engine.dispose()
-            counts = await disturb_until_done(url, workers, scheduler, own_servers, rng)
+            onlooker = Onlooker(url)
+            counts = await disturb_until_done(onlooker, workers, scheduler, own_servers, rng)
+            await onlooker.close()
             facts = await read_facts(engine)
             await engine.dispose()
             return counts, facts

@@ -64,7 +64,7 @@ def track_packages(
     packages: Annotated[
         list[str], typer.Argument(help="Package URLs, ecosystem:name, files with one of them a line, or -.")
     ],
-    wait_: Annotated[bool, typer.Option("--wait", help="Wait until the registries have answered.")] = False,
+    wait_: Annotated[bool, typer.Option("--wait", help="Wait until registries and aggregators have answered.")] = False,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait at the most.")] = 300,
     output: Output = Format.table,
     url: Url = None,
@@ -93,12 +93,16 @@ def track_packages(
 
 def _report(tracked: Tracked, output: Format, *, waited: bool) -> None:
     rows: list[Document] = [item | {"result": describe_outcome(item)} for item in tracked.executions.values()]
+    rows += [
+        item | {"subject": f"dependents of {item['subject']}", "result": describe_outcome(item)}
+        for item in tracked.dependents.values()
+    ]
     print_rows(rows, {}, output, columns=(("package", "subject"), ("result", "result"), ("execution", "url")))
     if not waited:
         err.print("wump: planned; a running `wump up` does it, or add --wait")
     elif tracked.open:
         raise typer.Exit(EXIT_UNAVAILABLE)
-    elif len(tracked.saved) < len(rows):
+    elif len(tracked.saved) < len(tracked.executions):
         raise typer.Exit(EXIT_NO)
 
 

@@ -152,7 +152,7 @@ def make_app(core: CoreSettings, settings: ApiSettings, telemetry: Telemetry = O
         app.include_router(router, prefix="/api/v1")
     app.include_router(health.router)
     if telemetry.registry is not None:
-        install_metrics(app, telemetry.registry)
+        install_metrics(app, telemetry)
     install_pages(app)
     complete_description(app)
     app.add_middleware(PackagePaths)

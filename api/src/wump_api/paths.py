@@ -42,13 +42,22 @@ class PackagePaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
-            raw = scope.get("raw_path") or quote(scope["path"]).encode()
-            path = raw.decode("ascii", "replace").partition("?")[0]
-            if not PLAIN.fullmatch(path):
-                posted = scope["method"] == "POST"
-                if not (posted and path == LOOKUP):
-                    scope = dict(scope, path=rewrite_package_path(path, posted=posted))
+            path = find_path(scope, scope["method"])
+            if path != scope["path"]:
+                scope = dict(scope, path=path)
         await self._app(scope, receive, send)
+
+
+def find_path(scope: Scope, method: str) -> str:
+    """The path by which the router knows what is asked for by this method."""
+    if not scope["path"].startswith(PREFIX):
+        return scope["path"]
+    raw = scope.get("raw_path") or quote(scope["path"]).encode()
+    path = raw.decode("ascii", "replace").partition("?")[0]
+    posted = method == "POST"
+    if PLAIN.fullmatch(path) or (posted and path == LOOKUP):
+        return path
+    return rewrite_package_path(path, posted=posted)
 
 
 def rewrite_package_path(raw_path: str, *, posted: bool = False) -> str:

@@ -18,11 +18,12 @@ from starlette.types import Scope
 from wump_core.errors import InvalidPurl
 from wump_core.telemetry import note_server_failure
 
+from wump_api.paths import find_path
+
 PROBLEM_JSON = "application/problem+json"
 log = structlog.get_logger("wump.api")
 _MAX_TEXT = 1_000
 _RETRY_AFTER = {"too-many-wrong-keys": {"Retry-After": "300"}, "idempotency-in-progress": {"Retry-After": "2"}}
-_KINDS_OF_STATUS = {413: "too-large"}
 _OUTAGE_CLASSES = ("08", "28", "3D", "40", "53", "57", "58", "XX")
 """Classes of SQLSTATE: no connection, no access, no such database, in the way of others (as a long query is on a
 replica), no resources, stopped by the operator, trouble of its system or its own (as a disk that can't be written)."""
@@ -187,7 +188,10 @@ def list_methods(scope: Scope) -> list[str]:
     found = [
         method
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
-        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+        if any(
+            route.matches({**scope, "method": method, "path": find_path(scope, method)})[0] is Match.FULL
+            for route in routes
+        )
     ]
     extra = ["HEAD"] if "GET" in found else []
     return [*found, *extra, "OPTIONS"] if found else []
@@ -217,12 +221,12 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
-        kind = _KINDS_OF_STATUS.get(error.status_code, "http-error")
-        response = problem_response(request, kind, str(error.detail), status=error.status_code)
-        response.headers.update(error.headers or {})
-        if error.status_code == 405:
-            response.headers["Allow"] = ", ".join(list_methods(request.scope))
-        return response
+        # FastAPI says 400 of a body that is no text at all.
+        return (
+            await on_invalid_request(request, _as_invalid(error))
+            if error.status_code == 400
+            else _refuse(request, error)
+        )
 
     async def on_outage(request: Request, error: Exception) -> Response:
         note_server_failure("database", error)
@@ -244,6 +248,18 @@ def install_problem_handlers(app: FastAPI) -> None:
     for kind in (asyncpg.InterfaceError, asyncpg.PostgresError, DBAPIError):
         app.add_exception_handler(kind, on_database_error)
     app.add_exception_handler(Exception, on_mistake)
+
+
+def _as_invalid(error: HTTPException) -> RequestValidationError:
+    return RequestValidationError([{"loc": ("body",), "msg": error.detail, "type": "value_error"}])
+
+
+def _refuse(request: Request, error: HTTPException) -> Response:
+    response = problem_response(request, "http-error", str(error.detail), status=error.status_code)
+    response.headers.update(error.headers or {})
+    if error.status_code == 405:
+        response.headers["Allow"] = ", ".join(list_methods(request.scope))
+    return response
 
 
 def _is_outage(error: Exception) -> bool:

@@ -26,9 +26,10 @@ _DONE = ("completed", "dead")
 
 @dataclass
 class Tracked:
-    """Packages and their executions as they stand."""
+    """Packages and their executions as they stand; `dependents` are the runs that ask who depends on them."""
 
     executions: dict[str, Document] = field(default_factory=dict)
+    dependents: dict[str, Document] = field(default_factory=dict)
 
     @property
     def done(self) -> list[Document]:
@@ -39,6 +40,11 @@ class Tracked:
     def open(self) -> list[Document]:
         """Those that did not yet."""
         return [item for item in self.executions.values() if item["state"] not in _DONE]
+
+    @property
+    def unanswered(self) -> list[Document]:
+        """The runs about dependents that have not come to anything yet. One that failed will be tried again."""
+        return [item for item in self.dependents.values() if item["state"] not in _DONE and not item["outcome"]]
 
     @property
     def saved(self) -> list[Document]:
@@ -110,6 +116,14 @@ async def wait(
                 tracked.executions[item["subject"]] = await client.get(item["url"])
             turn += _POLLED_AT_ONCE
             progress.update(task, completed=len(tracked.done))
+        for item in tracked.saved:
+            if following := item["outcome"].get("dependents"):
+                tracked.dependents[item["subject"]] = await client.get(f"/api/v1/executions/{following}")
+        progress.update(task, description="asking who depends on them")
+        while (open_ := tracked.unanswered) and time.monotonic() < deadline:
+            await asyncio.sleep(_POLL_SECONDS)
+            for item in open_[:_POLLED_AT_ONCE]:
+                tracked.dependents[item["subject"]] = await client.get(item["url"])
 
 
 @asynccontextmanager
@@ -156,6 +170,9 @@ def describe_outcome(execution: Document) -> str:
     """One line about how an execution went."""
     outcome = execution["outcome"] or {}
     text = outcome.get("message") or outcome.get("code") or ""
+    if execution["state"] == "completed" and "found" in outcome:
+        asked = ", ".join(outcome.get("asked") or ())
+        return f"{outcome['found']} found by {asked}" + (f" ({outcome['message']})" if outcome.get("message") else "")
     if execution["state"] == "completed" and outcome.get("code") == "saved":
         return f"saved {outcome.get('version') or ''}".strip() + (f" ({text})" if outcome.get("message") else "")
     if outcome.get("code") == "not_found":

@@ -32,6 +32,7 @@ from wump_core.store.executions import DueExecution, Execution
 
 REFRESH_PACKAGE = "refresh_package"
 READ_REPOSITORY = "read_repository"
+DISCOVER_DEPENDENTS = "discover_dependents"
 APPLY_TAKEDOWN = "apply_takedown"
 """Of one account, `host/login`: it was taken down, or may be named again."""
 
@@ -89,6 +90,13 @@ async def plan_repository_of_tracked(connection: AsyncConnection, purl: str, url
     """Make reading a package's repository due, in the low queue, if the package is tracked."""
     if await packages.is_tracked(connection, purl):
         await plan_repository(connection, url)
+
+
+async def plan_dependents_of_tracked(connection: AsyncConnection, purl: str) -> UUID | None:
+    """Make asking who depends on a package due, if it is tracked. Returns the execution's public id."""
+    if not await packages.is_tracked(connection, purl):
+        return None
+    return await executions.add_execution(connection, DISCOVER_DEPENDENTS, purl, queue="normal")
 
 
 async def claim_due(connection: AsyncConnection) -> list[DueExecution]:

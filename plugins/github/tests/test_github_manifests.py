@@ -337,7 +337,7 @@ PIECES = st.lists(
 PATHS = st.sampled_from([WORKFLOW_PATH, "action.yml", ".gitmodules", "deep/er/.github/workflows/b.yaml"])
 
 
-@settings(max_examples=int(os.environ.get("WUMP_FUZZ_EXAMPLES", "100")), deadline=None)
+@settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "100")), deadline=None)
 @given(PATHS, st.one_of(PIECES.map(lambda text: text.encode()), st.binary(max_size=100)))
 def test_junk_is_read_or_refused(path, content):
     try:

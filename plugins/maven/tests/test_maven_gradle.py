@@ -1,7 +1,7 @@
 """Gradle: scripts of both languages, catalogs, lockfiles, checksums; and the files around a script."""
 
 import pytest
-from wump_core import InvalidManifest
+from wump_core import InvalidManifest, NoManifest
 
 GROOVY = """
 buildscript {
@@ -169,6 +169,21 @@ def test_a_kotlin_script_in_its_tree(read, rows):
     assert {"gradle.properties", "gradle/libs.versions.toml", "buildSrc/src/main/**/*.kt"} <= set(record.needs)
 
 
+def test_odd_entries(read, rows):
+    text = """dependencies {
+        api fileTree(include: ['*.jar'], dir: 'libs')
+        compile 'g:a:1', { force = true }
+        kapt(AndroidTest "g:b:2")
+        api(name: 'local-file', ext: 'aar')
+    }"""
+    assert rows(read("build.gradle", text)) == [
+        "2: libs None runtime path api",
+        "3: g:a 1 runtime compile",
+        "4: g:b 2 build kapt",
+        "5: local-file None runtime path api",
+    ]
+
+
 def test_what_nothing_is_missing_for_needs_nothing(read):
     assert read("a/build.gradle", "dependencies { api 'g:a:1' }").needs == ()
 
@@ -176,6 +191,13 @@ def test_what_nothing_is_missing_for_needs_nothing(read):
 def test_variables_that_hold_packages_are_told_once(read, rows):
     text = 'ext.deps = [x: "g:x:1", y: [z: "g:z:2"]]\ndependencies { api deps.x }\nurl = "https://h:80/a"'
     assert rows(read("deps.gradle", text)) == ["2: g:x 1 runtime api", "1: g:z 2 unknown"]
+
+
+def test_other_scripts_without_packages_are_none(read):
+    assert read("build.gradle", "apply plugin: 'java'").dependencies == ()
+    for path in ("other.gradle", "project/Util.scala", "other.sbt"):
+        with pytest.raises(NoManifest):
+            read(path, "val x = 1")
 
 
 def test_a_catalog(read, rows):
@@ -195,6 +217,10 @@ def test_a_catalog(read, rows):
         "2: g:bar 1 unknown",
         "3: x.p 9 build",
     ]
+    named = 'dependencyResolutionManagement { versionCatalogs { create("own") { from(files("tools/own.toml")) } } }'
+    elsewhere = {"settings.gradle.kts": named, "tools/own.toml": CATALOG}
+    using = read("build.gradle.kts", "dependencies { api(own.foo.bar) }", elsewhere)
+    assert (rows(using), "tools/own.toml" in using.needs) == (["1: g:foobar 1.1 runtime api"], True)
     script = {"settings.gradle.kts": settings}
     assert rows(read("build.gradle.kts", "dependencies { api(libs.bar) }", script)) == ["1: g:bar 1 runtime api"]
 

@@ -178,3 +178,13 @@ def test_encodings(encoding):
     record = provider.parse_manifest("pom.xml", text.encode(encoding), {})
     assert record.project is not None
     assert record.project.name == "é"
+
+
+def test_extensions_of_maven(read, rows):
+    text = """<extensions xmlns="http://maven.apache.org/EXTENSIONS/1.0.0">
+<extension><groupId>g</groupId><artifactId>a</artifactId><version>1</version></extension>
+<extension><groupId>g</groupId></extension></extensions>"""
+    record = read(".mvn/extensions.xml", text)
+    assert (rows(record), len(record.diagnostics)) == (["2: g:a 1 build"], 1)
+    with pytest.raises(InvalidManifest):
+        read(".mvn/extensions.xml", "<project/>")

@@ -1,6 +1,6 @@
 """What nobody means well with: junk, mutations and bombs are read or refused, within bounds, and lines stay true.
 
-A longer run: `WUMP_FUZZ_EXAMPLES=5000 uv run pytest plugins/npm/tests/test_npm_hostile.py`.
+A longer run: `FUZZ_EXAMPLES=5000 uv run pytest plugins/npm/tests/test_npm_hostile.py`.
 """
 
 import json
@@ -17,7 +17,7 @@ from wump_core import InvalidManifest, ManifestRecord, make_purl
 from wump_provider_npm.manifests import FORMATS
 from wump_provider_npm.manifests.findings import find_purl
 
-EXAMPLES = int(os.environ.get("WUMP_FUZZ_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "50"))
 NAMES = ["one", "@acme/two", "Three.js", "node_modules", "dependencies", "..", "é", ""]
 REFERENCES = st.sampled_from(
     [

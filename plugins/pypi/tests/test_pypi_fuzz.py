@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wump_core import Format, InvalidManifest, ManifestRecord
 from wump_provider_pypi.manifests import FORMATS, parse_manifest
 
-EXAMPLES = int(os.environ.get("WUMP_FUZZ_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
 PATHS = {
     item.name: item.globs[0].replace("*.egg-info", "x.egg-info").replace("*", "x" if item.globs[0] == "*.py" else "")
     for item in FORMATS

@@ -1,20 +1,15 @@
 """The figures of the API process as Prometheus reads them; there only with `WUMP_TELEMETRY=prometheus`."""
 
-from typing import TYPE_CHECKING
-
 from fastapi import FastAPI, Request, Response
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+from wump_core.telemetry import Telemetry
 
 PATH = "/metrics"
 
 
-def install_metrics(app: FastAPI, registry: "CollectorRegistry") -> None:
-    """Add the route. It is read in a thread of its own, so that other requests don't wait for it."""
-    from prometheus_client.exposition import choose_encoder
+def install_metrics(app: FastAPI, telemetry: Telemetry) -> None:
+    """Add the route. It is answered in a thread of its own, so that other requests don't wait for it."""
 
     @app.get(PATH, include_in_schema=False)
     def read_metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), media_type=content_type)
+        text, content_type = telemetry.render_figures(request.headers.get("accept", ""))
+        return Response(text, media_type=content_type)

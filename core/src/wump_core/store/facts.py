@@ -37,16 +37,19 @@ class Names:
     repositories: Mapping[RepositoryName, int]
 
 
-async def add_names(connection: AsyncConnection, records: Iterable[PackageRecord]) -> Names:
+async def add_names(
+    connection: AsyncConnection, records: Iterable[PackageRecord], *, known: Mapping[str, int] | None = None
+) -> Names:
     """Find what these records name, or add it: packages as stubs, repositories and their owners.
 
     Meant for a short transaction of its own: what is inserted here is waited for by everyone else who names
-    the same new thing.
+    the same new thing. `known` are keys of packages by purl from earlier calls, which need not be looked up again.
     """
     records = list(records)
     purls = {record.purl for record in records}
     purls.update(item.purl for record in records for item in record.dependencies or () if item.purl)
-    package_ids = await add_packages(connection, purls)
+    package_ids = {purl: known[purl] for purl in purls if purl in known} if known else {}
+    package_ids |= await add_packages(connection, purls - package_ids.keys())
     claims = [record.repository for record in records if record.repository]
     return Names(package_ids, await add_repositories(connection, claims) if claims else {})
 
@@ -138,6 +141,25 @@ async def save_packages(
         if owner.new_repository is None:
             unowned += [(target, {"no_owner": 1}) for target in now]
     await refresh_derived(connection, pairs, answers, unowned)
+
+
+async def save_claims(
+    connection: AsyncConnection, provider: str, records: Iterable[PackageRecord], names: Names
+) -> None:
+    """Save which repositories packages name, as an aggregator says, of those that nobody was asked about.
+
+    They stay such: a package's own registry, once it is asked, knows better.
+
+    Args:
+        records: One per package, each with a repository and with unknown dependencies.
+        names: Keys of all that the records name.
+    """
+    given = {names.package_ids[record.purl]: record for record in records}
+    await lock_saying(connection, given)
+    homeless = sorted((await connection.execute(_LIST_HOMELESS, {"ids": sorted(given)})).scalars())
+    if homeless:
+        await save_packages(connection, provider, [given[key] for key in homeless], names)
+        await connection.execute(_FORGET_ASKING, {"ids": homeless})
 
 
 async def load_packages(
@@ -256,6 +278,13 @@ _INCOMING = (
 _LIST_TOLD = text("SELECT package_id FROM sources WHERE package_id = ANY(CAST(:ids AS bigint[]))")
 _LIST_HOMES = text(
     "SELECT repository_id FROM packages WHERE id = ANY(CAST(:ids AS bigint[])) AND repository_id IS NOT NULL"
+)
+_LIST_HOMELESS = text(
+    "SELECT id FROM packages WHERE id = ANY(CAST(:ids AS bigint[])) AND fetched_at IS NULL AND repository_id IS NULL"
+)
+_FORGET_ASKING = text(
+    "UPDATE packages SET fetched_at = NULL, changed_at = NULL, fingerprint = NULL"
+    " WHERE id = ANY(CAST(:ids AS bigint[]))"
 )
 _TOLD_AT = "coalesce(CAST(:told_at AS timestamptz), now())"
 _REPLACE_FACTS = text(

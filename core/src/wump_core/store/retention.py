@@ -67,23 +67,6 @@ async def archive_executions(connection: AsyncConnection, *, days: int, limit: i
     return Step(row.gone, row.last if row.looked == limit else None)
 
 
-_LIST_VANISHED, {"days": days, "limit": limit})
-    return list(found.scalars())
-
-
-async def remove_old_statements(connection: AsyncConnection, *, days: int, limit: int) -> int:
-    """Remove statements that nobody has made for so many days; returns how many.
-
-    What a source said last stays as long as the source has said nothing since: that is all that is known of it.
-    """
-    return (await connection.execute(_REMOVE_STATEMENTS, {"days": days, "limit": limit})).rowcount
-
-
-async def archive_executions(connection: AsyncConnection, *, days: int, limit: int) -> int:
-    """Move runs that were completed so many days ago out of the ledger, but the newest of each subject."""
-    return len((await connection.execute(_ARCHIVE, {"days": days, "limit": limit})).all())
-
-
 _LIST_VANISHED = text(
     "SELECT r.id FROM repositories r WHERE r.missing_since < now() - make_interval(days => :days)"
     " AND EXISTS (SELECT FROM sources so WHERE so.repository_id = r.id AND so.package_id IS NULL"

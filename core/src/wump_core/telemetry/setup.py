@@ -38,6 +38,19 @@ class Telemetry:
         """Whether anything is exported."""
         return bool(self.exporters)
 
+    def render_figures(self, accept: str) -> tuple[bytes, str]:
+        """The figures in the format that an Accept header asks for, and that format's media type.
+
+        Raises:
+            ValueError: They are not wanted for Prometheus.
+        """
+        if self.registry is None:
+            raise ValueError("there are no figures for Prometheus")
+        from prometheus_client.exposition import choose_encoder
+
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
 
 OFF = Telemetry()
 

@@ -47,7 +47,16 @@ def find_features(features: Features) -> dict[str, tuple[str, ...]]:
     return {name: tuple(named)[:MAX_GROUPS] for name, named in found.items()}
 
 
-def make_dependency(
+def make_dependency(**given: Any) -> DependencyRecord:
+    """One dependency of a version: the record of `make_row`, with the same arguments.
+
+    Raises:
+        ValueError: A value is none; the text names it.
+    """
+    return DependencyRecord(**make_row(**given))
+
+
+def make_row(
     *,
     crate: str,
     alias: str | None,
@@ -57,8 +66,8 @@ def make_dependency(
     target: str | None,
     groups: tuple[str, ...] = (),
     foreign: bool = False,
-) -> DependencyRecord:
-    """One dependency of a version.
+) -> dict[str, Any]:
+    """The fields of a dependency of a version.
 
     Args:
         crate: The real crate.
@@ -74,17 +83,17 @@ def make_dependency(
         ValueError: A value is none; the text names it.
     """
     table = TABLES.get(kind, kind)
-    return DependencyRecord(
-        purl=None if foreign else make_purl_text("cargo", crate),
-        name=crate,
-        alias=None if alias == crate else alias,
-        requirement=requirement,
-        scope=choose_scope(kind, optional=optional),
-        optional=optional,
-        groups=groups if optional else (),
-        marker=target or None,
-        field=f"target.{target}.{table}"[:255] if target else table,
-    )
+    return {
+        "purl": None if foreign else make_purl_text("cargo", crate),
+        "name": crate,
+        "alias": None if alias == crate else alias,
+        "requirement": requirement,
+        "scope": choose_scope(kind, optional=optional),
+        "optional": optional,
+        "groups": groups if optional else (),
+        "marker": target or None,
+        "field": f"target.{target}.{table}"[:255] if target else table,
+    }
 
 
 def text_or_null(value: Any, what: str) -> str | None:

@@ -186,7 +186,12 @@ def parse_metadata(content: bytes, group: str, artifact: str) -> Metadata:
 
 
 def find_coordinates(stated: Parent) -> Coordinates | None:
-    """Where a parent lies; null where its version is a range or isn't told, so that it can't be asked for."""
+    """Where a parent lies; null where its version is no fixed one, so that it can't be asked for.
+
+    A snapshot is among these: what is published may name one as parent that never was.
+    """
+    if (stated.version or "").endswith("-SNAPSHOT"):
+        return None
     return _check(stated.group, stated.artifact, stated.version)
 
 

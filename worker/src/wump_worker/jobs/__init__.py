@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from wump_core.errors import ConfigurationError
 from wump_core.hosts import parse_repository_url
 from wump_core.purl import parse_purl
-from wump_core.schedule import READ_REPOSITORY, REFRESH_PACKAGE
+from wump_core.schedule import DISCOVER_DEPENDENTS, READ_REPOSITORY, REFRESH_PACKAGE
 from wump_core.store.executions import Execution
 
 from wump_worker.jobs.changes import FOLLOW_CHANGES, FOLLOW_FEED, follow_changes, follow_feed
 from wump_worker.jobs.cleanup import CLEAN_UP, clean_up
-from wump_worker.jobs.dependents import DISCOVER_DEPENDENTS, discover_dependents
+from wump_worker.jobs.dependents import discover_dependents
 from wump_worker.jobs.discovery import (
     DISCOVER_REPOSITORIES,
     SEARCH_REPOSITORIES,

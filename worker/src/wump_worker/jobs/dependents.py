@@ -13,18 +13,18 @@ from wump_core.errors import (
 )
 from wump_core.providers import Provider
 from wump_core.purl import Purl, parse_purl
-from wump_core.records import DependentRecord, Page
+from wump_core.records import DependentRecord, PackageRecord, Page
 from wump_core.schedule import READ_REPOSITORY
 from wump_core.store.aggregated import save_dependents
 from wump_core.store.cadence import add_missing_executions, list_unread_repositories
 from wump_core.store.executions import Execution
+from wump_core.store.facts import add_names, save_claims
 from wump_core.store.packages import add_packages
 from wump_core.store.providers import begin_anew, get_walk, save_attempt, save_page
 
+from wump_worker.jobs.packages import FETCH_DEPENDENTS
 from wump_worker.resources import Resources
 
-DISCOVER_DEPENDENTS = "discover_dependents"
-FETCH_DEPENDENTS = "fetch_dependents"
 WALKED_WITHIN = timedelta(days=6)
 """Who was walked to the end so lately is not asked again."""
 READ_WITHIN_DAYS = 30.0
@@ -88,8 +88,12 @@ async def _save(
     resources: Resources, execution: Execution, provider: str, purl: Purl, page: Page[DependentRecord]
 ) -> None:
     certain = [item for item in page.items if item.purl is not None and item.certain]
+    claims = [record for item in certain if (record := _make_claim(item))]
     async with resources.engine.begin() as connection:
         ids = await add_packages(connection, {str(purl), *(item.purl for item in certain if item.purl)})
+        names = await add_names(connection, claims, known=ids)
+    async with resources.engine.begin() as connection:
+        await save_claims(connection, provider, claims, names)
     async with resources.engine.begin() as connection:
         await save_dependents(connection, provider, str(purl), certain, ids)
         for host, paths in _list_repositories(resources, page.items).items():
@@ -107,6 +111,18 @@ async def _save(
             upstream_count=page.total,
         )
         await schedule.hold(connection, execution)
+
+
+def _make_claim(item: DependentRecord) -> PackageRecord | None:
+    """What a dependent says of the package that depends: where its repository is."""
+    if item.purl is None or item.repository is None:
+        return None
+    return PackageRecord(
+        purl=item.purl,
+        latest_version=item.revision,
+        repository=item.repository,
+        dependencies_unknown="its registry was not asked; an aggregator says what it depends on",
+    )
 
 
 def _list_repositories(resources: Resources, items: Iterable[DependentRecord]) -> Mapping[str, set[str]]:

@@ -14,6 +14,7 @@ from wump_core.store.providers import save_attempt
 from wump_worker.resources import Resources
 
 FETCH_PACKAGE = "fetch_package"
+FETCH_DEPENDENTS = "fetch_dependents"
 
 
 async def refresh_package(resources: Resources, execution: Execution) -> None:
@@ -61,6 +62,10 @@ async def _finish(
     if claim and claim.host in resources.hosts_with_token("fetch_tree"):
         await schedule.plan_repository_of_tracked(connection, record.purl, f"https://{claim.host}/{claim.path}")
     outcome = {"code": "saved", "provider": provider, "version": record.latest_version}
+    if execution.queue == "high" and resources.providers.choose(FETCH_DEPENDENTS, parse_purl(record.purl).ecosystem):
+        # Somebody waits: who depends on it shall not wait for the next round of looking again.
+        planned = await schedule.plan_dependents_of_tracked(connection, record.purl)
+        outcome |= {"dependents": str(planned)} if planned else {}
     if record.dependencies_unknown:
         outcome["message"] = record.dependencies_unknown
     await schedule.finish(connection, execution, records_processed=len(record.dependencies or ()), outcome=outcome)

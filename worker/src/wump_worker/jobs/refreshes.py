@@ -1,7 +1,7 @@
 """Looking again: makes due what was not looked at for as long as it deserves."""
 
 from wump_core import schedule
-from wump_core.schedule import READ_REPOSITORY, REFRESH_PACKAGE
+from wump_core.schedule import DISCOVER_DEPENDENTS, READ_REPOSITORY, REFRESH_PACKAGE
 from wump_core.store.cadence import (
     Bounds,
     add_missing_executions,
@@ -12,8 +12,8 @@ from wump_core.store.cadence import (
 )
 from wump_core.store.executions import Execution
 
-from wump_worker.jobs.dependents import DISCOVER_DEPENDENTS, FETCH_DEPENDENTS
 from wump_worker.jobs.owners import RESTAMP_ORGANIZATION
+from wump_worker.jobs.packages import FETCH_DEPENDENTS
 from wump_worker.resources import Resources
 
 PLAN_REFRESHES = "plan_refreshes"

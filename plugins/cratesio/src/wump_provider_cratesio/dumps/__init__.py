@@ -12,19 +12,18 @@ from typing import IO, Any
 import msgspec
 from pydantic import ValidationError
 from wump_core import (
-    DependencyRecord,
     Diagnostic,
     DumpInfo,
     InvalidDump,
     InvalidPurl,
     PackageRecord,
-    collect_items,
+    make_dependencies,
     make_purl,
     make_purl_text,
 )
 
 from wump_provider_cratesio.crates import make_record
-from wump_provider_cratesio.dependencies import find_features, make_dependency
+from wump_provider_cratesio.dependencies import find_features, make_row
 from wump_provider_cratesio.dumps.archives import read_files, reading
 from wump_provider_cratesio.dumps.spill import DEFAULT, KNOWN, MAX_KEY, UNKNOWN, Crate, Spill, look_up, mark
 from wump_provider_cratesio.dumps.tables import Table
@@ -207,27 +206,28 @@ def _make_package(crate: Crate) -> PackageRecord:
     is_any_optional = any(optional for _, _, _, _, optional, _ in crate.dependencies)
     groups = find_features(msgspec.json.decode(crate.features or "{}")) if is_any_optional else {}
 
-    def parse(row: tuple[Any, ...]) -> DependencyRecord:
-        name, alias, requirement, kind, optional, target = row
-        return make_dependency(
-            crate=name,
-            alias=alias,
-            requirement=requirement,
-            kind=KINDS[kind],
-            optional=bool(optional),
-            target=target,
-            groups=groups.get(alias or name, ()),
-        )
-
-    dependencies, diagnostics = collect_items(crate.dependencies[:MAX_DEPENDENCIES], parse)
+    dependencies, diagnostics = make_dependencies(
+        [
+            make_row(
+                crate=name,
+                alias=alias,
+                requirement=requirement,
+                kind=KINDS[kind],
+                optional=bool(optional),
+                target=target,
+                groups=groups.get(alias or name, ()),
+            )
+            for name, alias, requirement, kind, optional, target in crate.dependencies[:MAX_DEPENDENCIES]
+        ]
+    )
     if (more := len(crate.dependencies) - MAX_DEPENDENCIES) > 0:
-        diagnostics = (Diagnostic(message=f"{more:,} more dependencies were left out"), *diagnostics)
+        diagnostics.insert(0, Diagnostic(message=f"{more:,} more dependencies were left out"))
     return make_record(
         purl,
         crate.crate,
         crate.version,
         number=crate.version["num"],
         yanked=crate.version["yanked"],
-        dependencies=dependencies,
+        dependencies=tuple(dependencies),
         diagnostics=diagnostics,
     )

@@ -7,6 +7,7 @@ from wump_core import Format, ManifestRecord, list_globs, parse_with
 from wump_provider_maven.manifests import (
     build_gradle,
     build_sbt,
+    extensions_xml,
     gradle_lockfile,
     ivy_xml,
     pom_xml,
@@ -24,6 +25,14 @@ FORMATS: tuple[Format, ...] = (
         yields="Dependencies with what parents and imports in the tree manage, also of profiles; plugins, extensions, "
         "imports and the parent as build. What a POM outside of the tree decides is a diagnostic.",
         parse=pom_xml.parse_pom_xml,
+    ),
+    Format(
+        name=extensions_xml.FORMAT,
+        globs=(".mvn/extensions.xml",),
+        kind="manifest",
+        max_bytes=500_000,
+        yields="What Maven itself is extended with, as build.",
+        parse=extensions_xml.parse_extensions_xml,
     ),
     Format(
         name=build_gradle.FORMAT,

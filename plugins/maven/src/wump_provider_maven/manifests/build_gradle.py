@@ -8,6 +8,7 @@ Source: Gradle's documentation of dependencies, plugins, platforms and catalogs,
 source sets; that of Spring's dependency management plugin.
 """
 
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from wump_provider_maven.interpolation import is_known
 from wump_provider_maven.manifests.catalogs import Catalog
 from wump_provider_maven.manifests.configurations import scope_of
 from wump_provider_maven.manifests.gradle_notations import Computed, Local, Notation, Notations
-from wump_provider_maven.manifests.gradle_variables import MAX_BLOCK_DEPTH, Around, Variables
+from wump_provider_maven.manifests.gradle_variables import MAX_BLOCK_DEPTH, SCRIPTS, Around, Variables
 from wump_provider_maven.manifests.rows import Findings
 from wump_provider_maven.manifests.scripts import Group, Item, Statement, list_statements, split
 
@@ -58,6 +59,7 @@ def parse_build_gradle(path: str, content: bytes, siblings: Mapping[str, bytes])
 
     Raises:
         InvalidManifest: It is not UTF-8, or nested too deeply.
+        NoManifest: It is no `build.gradle`, and names no dependency.
     """
     variables = Variables()
     items = variables.read(content)
@@ -68,6 +70,8 @@ def parse_build_gradle(path: str, content: bytes, siblings: Mapping[str, bytes])
     reading.add_defined()
     for name, catalog in variables.catalogs.items():
         add_catalog(catalog, reading.findings, f"versionCatalogs.{name}")
+    if posixpath.basename(path) not in SCRIPTS:
+        reading.findings.require_something()
     return reading.findings.finish(path, FORMAT, "manifest", needs=variables.around.needs)
 
 

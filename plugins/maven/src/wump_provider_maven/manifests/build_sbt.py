@@ -63,11 +63,14 @@ def parse_build_sbt(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
 
     Raises:
         InvalidManifest: It is not UTF-8, or nested too deeply.
+        NoManifest: It is another file of the definition, and names no dependency.
     """
     reading = _Reading(path, siblings)
     items = reading.variables.read(content)
     reading.find_scala(items)
     reading.walk(items, None, 0)
+    if posixpath.basename(path) not in ("build.sbt", "plugins.sbt"):
+        reading.findings.require_something()
     return reading.findings.finish(path, FORMAT, "manifest", needs=reading.needs)
 
 

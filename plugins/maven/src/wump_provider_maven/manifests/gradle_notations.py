@@ -131,6 +131,9 @@ class Notations:
             yield from entries
             return
         found = list(_read_value(value, line))
+        if not found:  # a text behind words that aren't known
+            texts = (self._evaluate((item,)) for item in part if item.kind in ("string", "literal"))
+            found = [notation for text in texts for notation in _read_value(text, line)]
         yield from found
         if not found:
             yield Computed(line)
@@ -163,6 +166,7 @@ class Notations:
             yield Local(":" + ":".join(item.text for item in rest if item.kind == "word"), "workspace", line)
             return
         parts = split(rest[0].items if isinstance(rest[0], Group) else rest, ",")
+        parts.sort(key=lambda part: part[0].text != "dir")
         values = [self._evaluate(part[2:] if _is_named(part) or part[0].text == "dir" else part) for part in parts]
         for value in values if kind == "files" else values[:1]:
             if isinstance(value, str) and value:

@@ -16,7 +16,7 @@ from wump_provider_maven.manifests.catalogs import Catalog, Library, accessor_of
 from wump_provider_maven.manifests.expressions import Evaluator, Value
 from wump_provider_maven.manifests.scripts import Group, Item, Statement, list_statements, parse_script, split
 
-MAX_FOLDERS = 12
+MAX_FOLDERS = 10
 MAX_VARIABLES = 20_000
 MAX_BLOCK_DEPTH = 40
 MAX_LATER_ITEMS = 40
@@ -48,6 +48,7 @@ class Variables:
         self._values: dict[str, Any] = {}
         self._catalogs: dict[str, Catalog] = {}
         self.scripts: list[str] = []
+        self.catalog_files: list[tuple[str, str]] = []
         self.evaluator = Evaluator(self.get)
         self.around: Around | None = None
 
@@ -192,6 +193,9 @@ class Variables:
         if not calls:
             return
         verb, arguments = calls[0]
+        if verb == "from":
+            self._take_catalog_file(statement, name)
+            return
         texts = [item for item in arguments if isinstance(item, str)]
         later = {call: found[0] for call, found in calls[1:] if found and isinstance(found[0], str)}
         if verb == "version" and len(texts) == 2:
@@ -213,6 +217,13 @@ class Variables:
             catalog.bundles[accessor_of(texts[0])] = [
                 accessor_of(item) for item in arguments[1] if isinstance(item, str)
             ]
+
+    def _take_catalog_file(self, statement: Statement, name: str) -> None:
+        """`from(files("../gradle/tools.versions.toml"))`: a catalog in a file with a name of its own."""
+        group = statement[1] if len(statement) > 1 else None
+        arguments = _find_call(group.items, "files") if isinstance(group, Group) else None
+        if arguments and isinstance(place := self.evaluator.evaluate(arguments[0]), str):
+            self.catalog_files.append((name, place))
 
 
 class Around:
@@ -251,6 +262,7 @@ class Around:
             applied = len(found.scripts)
             self._read(place, found)
             self._read_applied(found.scripts[applied:], place, found)
+            self._read_catalogs(found, place)
         self._read_applied(self._scripts, self._path, found)
         return found
 
@@ -259,6 +271,13 @@ class Around:
             if (place := resolve_path(origin, _from_root(script, origin))) is not None:
                 self._read(place, found)
 
+    def _read_catalogs(self, found: Variables, origin: str) -> None:
+        """Catalogs in files that settings name, under the name that they give them."""
+        files, found.catalog_files = found.catalog_files[:MAX_APPLIED], []
+        for name, script in files:
+            if (place := resolve_path(origin, script)) is not None:
+                self._read(place, found, catalog=name)
+
     def _read_sources(self) -> Variables:
         found = Variables()
         self.needs += SOURCES
@@ -266,7 +285,7 @@ class Around:
             self._read(place, found)
         return found
 
-    def _read(self, place: str, found: Variables) -> None:
+    def _read(self, place: str, found: Variables, catalog: str | None = None) -> None:
         if place == self._path:
             return
         self.needs.append(place)
@@ -277,7 +296,7 @@ class Around:
             if place.endswith(".properties"):
                 found.read_properties(content)
             elif place.endswith(".toml"):
-                found.add_catalog(posixpath.basename(place).partition(".")[0], read_catalog(content))
+                found.add_catalog(catalog or posixpath.basename(place).partition(".")[0], read_catalog(content))
             else:
                 found.read(content)
         except InvalidManifest:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from wump_core import Diagnostic, ManifestRecord, Project, Scope, make_manifest, make_printable
+from wump_core import Diagnostic, ManifestRecord, NoManifest, Project, Scope, make_manifest, make_printable
 
 from wump_provider_maven.coordinates import MAX_NAME, find_purl, make_name
 
@@ -47,6 +47,15 @@ class Findings:
         """Take what is no package of a repository: a project of the same build, files."""
         if len(self.rows) < MAX_ROWS and name.strip():
             self.rows.append(fields | {"purl": None, "name": name[:MAX_NAME], "scope": scope, "line": line})
+
+    def require_something(self) -> None:
+        """Refuse a file whose name alone says little, and that holds nothing.
+
+        Raises:
+            NoManifest: There was no dependency in it, and nothing that can't be read.
+        """
+        if not self.rows and not self._notes:
+            raise NoManifest("no manifest: it names no dependency")
 
     def note(self, message: str, field: str | None = None, line: int | None = None) -> None:
         """Take one diagnostic; the same of the same place is told once."""

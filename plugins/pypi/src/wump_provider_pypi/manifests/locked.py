@@ -4,9 +4,9 @@ A lockfile lists what is installed; whether a package was asked for, and by whic
 that is not at hand, a package that no other one requires is taken for one that was asked for, which is noted.
 """
 
-import posixpath
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from wump_core import (
@@ -73,10 +73,10 @@ def read_beside(
     parse: Callable[[str, bytes, Mapping[str, bytes]], ManifestRecord],
 ) -> Beside:
     """Read the manifest of that name in the folder of the lockfile."""
-    beside = posixpath.join(posixpath.dirname(path), name)
+    beside = path[: path.rfind("/") + 1] + name
     content = siblings.get(beside)
     if content is None:
-        findings.note(f"{quote(beside)} is not at hand: what nothing else requires is taken for direct")
+        findings.note(_tell_missing(beside))
         return Beside((beside,))
     try:
         record = parse(beside, content, {})
@@ -88,6 +88,11 @@ def read_beside(
         if dependency.scope != "build":
             declared.setdefault(canonical_name(dependency.name), []).append(dependency)
     return Beside((beside,), declared, record.project)
+
+
+@lru_cache(maxsize=256)
+def _tell_missing(path: str) -> str:
+    return f"{quote(path)} is not at hand: what nothing else requires is taken for direct"
 
 
 class Lockfile:

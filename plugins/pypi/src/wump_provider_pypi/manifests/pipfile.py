@@ -80,7 +80,9 @@ def _add_category(
     lines: Mapping[tuple[str, str], int],
 ) -> None:
     # Pipenv writes an `index` only behind what the Pipfile names.
-    marked = any(isinstance(package, dict) and "index" in package for package in packages.values())
+    marked = beside.declared is None and any(
+        isinstance(package, dict) and "index" in package for package in packages.values()
+    )
     field, (scope, groups) = category[:255], _meaning(category)
     for name, package in packages.items():
         if findings.stop(field=category):
