@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -250,7 +250,7 @@ def counting() -> Callable[[Api], AbstractAsyncContextManager[list[str]]]:
 
 
 @contextmanager
-def _running(settings: CoreSettings) -> Iterator[tuple[str, int]]:
+def _running(settings: CoreSettings) -> Generator[tuple[str, int]]:
     """Address of a real server process on these settings."""
     assert settings.database_url
     assert settings.valkey_url
@@ -270,7 +270,7 @@ def _running(settings: CoreSettings) -> Iterator[tuple[str, int]]:
         stderr=subprocess.PIPE,
     )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while True:
             assert process.poll() is None, process.stderr.read() if process.stderr else ""
             assert time.monotonic() < deadline

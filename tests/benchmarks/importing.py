@@ -8,6 +8,7 @@ and behind each import, since machines are never quiet.
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import resource
@@ -40,7 +41,7 @@ async def copy(servers: Servers, folder: Path) -> float:
         path = folder / "data" / f"{name}.csv"
         with path.open() as file:
             columns = file.readline().strip().split(",")
-        await connection.execute(f"CREATE TEMPORARY TABLE copied ({', '.join(f'{column} text' for column in columns)})")
+        await connection.execute(f"CREATE TABLE copied ({', '.join(f'{column} text' for column in columns)})")
         started = time.perf_counter()
         await connection.copy_to_table("copied", source=path, format="csv", header=True)
         seconds += time.perf_counter() - started
@@ -87,14 +88,13 @@ def main() -> None:
             for _ in range(options.rounds):
                 imports.append(run_import(servers, dump))
                 copies.append(asyncio.run(copy(servers, folder)))
-    ratios = [
-        seconds * 2 / (before + behind) for seconds, before, behind in zip(imports, copies, copies[1:], strict=True)
-    ]
+    around = [(before + behind) / 2 for before, behind in itertools.pairwise(copies)]
+    ratios = sorted(seconds / beside for seconds, beside in zip(imports, around, strict=True))
     found = {
         "crates": options.crates,
         "copy_seconds": copies,
         "import_seconds": imports,
-        "import_to_copy": sorted(ratios)[len(ratios) // 2],
+        "import_to_copy": ratios[len(ratios) // 2],
         "import_mebibytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
     }
     print(json.dumps(found, indent=1))

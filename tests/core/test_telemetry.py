@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from wump_core.errors import ConfigurationError
 from wump_core.settings import CoreSettings, load_settings
@@ -63,6 +63,7 @@ def test_secrets_of_a_container_are_known_by_value(tmp_path: Path) -> None:
     ) == ("[redacted] [redacted] short vim [redacted] WUMP_WORKER_JOB_DEADLINE_SECONDS")
 
 
+@settings(max_examples=50)
 @given(
     st.recursive(
         st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
@@ -88,6 +89,7 @@ HOSTILE = (
 )
 
 
+@settings(max_examples=50)
 @given(HOSTILE)
 def test_whatever_a_message_carries_is_no_error_and_stays_small(carried: Any) -> None:
     with continue_trace(carried):

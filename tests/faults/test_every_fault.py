@@ -252,13 +252,13 @@ def test_replies_of_valkey_get_lost_and_a_workers_clock_is_an_hour_ahead(
         stage = Stage(own_servers, make_database(), tmp_path, WUMP_PROVIDERS="npm", **registry.environment)
         stage.environment |= {"WUMP_VALKEY_URL": url}
         try:
-            stage.start("scheduler1")
-            moved = stage.start("worker1", customize=SHORT_TIMES + CLOCK_MOVED)
             # One answer asks for patience: it is due in a second, whatever the worker's clock says.
             stated = stage.plan(registry, "odd")
             first = registry.answers["/npm/odd-0"]
             registry.answers["/npm/odd-0"] = (429, {"Retry-After": "1"}, b"")
-            wait_until(lambda: stage.count("odd").get("failed"), 30, pause=0.05)
+            stage.start("scheduler1")
+            moved = stage.start("worker1", customize=SHORT_TIMES + CLOCK_MOVED)
+            wait_until(lambda: stage.count("odd").get("failed"), DONE_SECONDS, pause=0.05)
             (run,) = stage.ask("SELECT due_at - now() AS wait FROM job_executions WHERE state = 'failed'")
             assert run["wait"].total_seconds() < 10
             registry.answers["/npm/odd-0"] = first
@@ -292,11 +292,12 @@ def test_a_poison_job_is_dead_once_its_child_died_and_no_innocent_one_is(
         WUMP_PROVIDER_RUDE_BASE_URL="https://rude.example",
     )
     stage.site = str(site)
+    stage.environment["WUMP_WORKER_THREADS"] = "2"
     own_servers.flush_valkey()
     try:
         stage.start("scheduler1")
         worker = stage.start("worker1")
-        names = ["poison", *(f"innocent-{number}" for number in range(30))]
+        names = ["poison", *(f"innocent-{number}" for number in range(10))]
         stage.ask(
             "INSERT INTO job_executions (job, subject, queue) SELECT 'refresh_package', 'pkg:npm/' || name, 'low'"
             f" FROM unnest(ARRAY{names}) name"
@@ -309,7 +310,7 @@ def test_a_poison_job_is_dead_once_its_child_died_and_no_innocent_one_is(
                 deaths += 1
                 worker.start()
             time.sleep(0.1)
-        wait_until(lambda: stage.count("innocent").get("completed") == 30, DONE_SECONDS)
+        wait_until(lambda: stage.count("innocent").get("completed") == 10, DONE_SECONDS)
         assert worker.process.poll() is None, "the worker outlives the child"
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -188,6 +188,17 @@ async def test_a_dump_that_breaks_off_keeps_what_came_before(
         assert await list_faults(connection) == []
 
 
+async def test_the_open_data_of_libraries_io_is_read_too(engine: AsyncEngine) -> None:
+    folder = Path(__file__).parents[2] / "plugins" / "librariesio" / "tests" / "recordings" / "dumps" / "open-data"
+    assert await import_dump(engine, load_providers(["librariesio"]).active[0], folder) == Outcome(3, 0, 0)
+    async with engine.connect() as connection:
+        assert await list_faults(connection) == []
+        rows = await connection.execute(
+            text("SELECT DISTINCT p.purl FROM statements s JOIN packages p ON p.id = s.package_id ORDER BY 1")
+        )
+        assert rows.scalars().all() == ["pkg:npm/fsevents", "pkg:npm/lodash", "pkg:npm/mocha"]
+
+
 async def test_only_one_imports_at_a_time(dump: Path, engine: AsyncEngine, cratesio: Provider) -> None:
     results = await asyncio.gather(
         import_dump(engine, cratesio, dump), import_dump(engine, cratesio, dump), return_exceptions=True
@@ -210,7 +221,7 @@ def test_the_command_says_what_it_did(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("npm", "."), "the provider npm reads no dump; these do: cratesio"),
+        (("npm", "."), "the provider npm reads no dump; these do: cratesio, librariesio"),
         (("cratesio", "nowhere.tar.gz"), "there is no file or folder 'nowhere.tar.gz'"),
         (("nobody", "."), "not installed"),
     ],

@@ -17,7 +17,7 @@ from wump_core.store.sources import SCOPE_BITS
 Document = dict[str, Any]
 
 _STATEMENT_FIELDS = (
-    *("package", "version", "optional", "direct", "requirement", "resolved_version", "alias", "groups", "marker"),
+    *("id", "package", "version", "optional", "direct", "requirement", "resolved_version", "alias", "groups", "marker"),
     *("path", "url", "mark", "refuted", "field", "line", "provider", "source", "first_seen_at", "checked_at"),
 )
 DEPENDENT_COLUMNS = (

@@ -157,6 +157,7 @@ class DependentRepository(Model):
 class Statement(Model):
     """One statement: this package's version needs that package."""
 
+    id: UUID = Field(description="The same for as long as the source says the same.")
     package: PurlText | None = Field(description="The package that says so; null: a file does.")
     version: str | None = Field(description="Of the package, or the commit of the file.")
     dependency: PurlText = Field(description="What is needed.")

@@ -54,14 +54,13 @@ def find_path(scope: Scope, method: str) -> str:
         return scope["path"]
     raw = scope.get("raw_path") or quote(scope["path"]).encode()
     path = raw.decode("ascii", "replace").partition("?")[0]
-    posted = method == "POST"
-    if PLAIN.fullmatch(path) or (posted and path == LOOKUP):
-        return path
-    return rewrite_package_path(path, posted=posted)
+    return path if PLAIN.fullmatch(path) else rewrite_package_path(path, posted=method == "POST")
 
 
 def rewrite_package_path(raw_path: str, *, posted: bool = False) -> str:
     """`/api/v1/packages/npm/@scope/name/dependents` → `/api/v1/packages/npm/%40scope%2Fname/dependents`."""
+    if posted and raw_path == LOOKUP:
+        return raw_path
     segments = raw_path.removeprefix(PREFIX).rstrip("/").split("/")
     ecosystem = ANY_ECOSYSTEM
     if len(segments) > 1 and unquote(segments[0]) in ECOSYSTEMS:

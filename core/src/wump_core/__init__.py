@@ -3,6 +3,7 @@
 It imports nothing heavy: neither the store nor the database driver nor the providers' loader.
 """
 
+from wump_core.dumps import DumpKeys, DumpTable, read_dump_files, reading_dump
 from wump_core.errors import (
     CredentialsRejected,
     InvalidDump,
@@ -77,6 +78,8 @@ __all__ = [
     "DependentRecord",
     "Diagnostic",
     "DumpInfo",
+    "DumpKeys",
+    "DumpTable",
     "Format",
     "FundingLink",
     "InvalidDump",
@@ -128,6 +131,7 @@ __all__ = [
     "read_address",
     "read_count",
     "read_domain",
+    "read_dump_files",
     "read_flag",
     "read_items",
     "read_licence",
@@ -135,5 +139,6 @@ __all__ = [
     "read_spdx",
     "read_text",
     "read_time",
+    "reading_dump",
     "resolve_path",
 ]

@@ -23,7 +23,7 @@ ROLES: Mapping[str, str] = {
 }
 API_WRITES: Mapping[str, str] = {
     "packages": "INSERT, UPDATE",
-    "job_executions": "INSERT, UPDATE",
+    "job_executions": "INSERT, UPDATE, DELETE",
     "takedowns": "INSERT, UPDATE, DELETE",
     "api_keys": "INSERT, UPDATE",
     "api_key_secrets": "INSERT, UPDATE",

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from wump_core import DumpInfo, InvalidDump, PackageRecord
-from wump_provider_cratesio.dumps import archives, read_dump, tables
+from wump_core import dumps as bounds
+from wump_provider_cratesio.dumps import read_dump
 
 DUMP = Path(__file__).parent / "recordings" / "dumps" / "db-dump"
 TABLES = ("crates", "default_versions", "dependencies", "versions")
@@ -151,7 +152,7 @@ def test_paths_links_and_devices_in_an_archive_are_passed_over(tmp_path: Path) -
 
 
 def test_a_bomb_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "FREE_BYTES", 1_000_000)
+    monkeypatch.setattr(bounds, "FREE_BYTES", 1_000_000)
     path = tmp_path / "bomb.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
         info = tarfile.TarInfo("dump/data/readme.csv")
@@ -164,10 +165,10 @@ def test_a_bomb_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_headers_and_lines_without_end_are_not_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "long.tar"
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
-        tar.addfile(tarfile.TarInfo("x" * (archives.MAX_HEADER_BYTES + 10)))
+        tar.addfile(tarfile.TarInfo("x" * (bounds.MAX_HEADER_BYTES + 10)))
     with pytest.raises(InvalidDump, match=r"a header of"):
         read(path)
-    monkeypatch.setattr(tables, "MAX_FIELD", 3_000_000)
+    monkeypatch.setattr(bounds, "MAX_FIELD", 3_000_000)
     for line in (b"a" * 5_000_000, b'7,"' + b"a\n" * 2_500_000, b"," * 5_000_000):
         folder = tmp_path / f"dump-{len(line)}-{line[:1].decode()}"
         (folder / "data").mkdir(parents=True)

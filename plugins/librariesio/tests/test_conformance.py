@@ -31,4 +31,5 @@ class TestLibrariesIo(ProviderConformance):
         Case("fetch_organization", host="github.com", login="acme", name="organisation"),
         Case("fetch_organization", host="github.com", login="hidden", name="hidden", raises=NotFound),
         Case("health_check"),
+        Case("read_dump", path="open-data"),
     )

@@ -101,7 +101,7 @@ def test_a_package_has_a_budget():
     upstream = Upstream({META: metadata("1"), POM: pom(parent.format(0) + dependencies)} | chain)
     record = upstream.fetch("g:a")
     assert len(upstream.asked) == MAX_REQUESTS + 1
-    assert any("more than" in note.message for note in record.diagnostics)
+    assert any("more than 30 POMs" in note.message for note in record.diagnostics)
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,8 @@ def test_a_catalog(read, rows):
         "14: io.lint 3 build",
     ]
     assert [(note.field, note.line) for note in record.diagnostics] == [("odd", 7)]
+    lost = read("libs.versions.toml", '[libraries]\na = { module = "g:a", version.ref = "x" }')
+    assert (rows(lost), len(lost.diagnostics)) == (["2: g:a None unknown"], 1)
     settings = """dependencyResolutionManagement { versionCatalogs { create("libs") {
         version("a", "1"); library("foo", "g:foo:2"); library("bar", "g", "bar").versionRef("a")
         plugin("p", "x.p").version("9") } } }"""

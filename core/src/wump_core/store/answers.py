@@ -221,7 +221,8 @@ async def list_providers(connection: Connection) -> Sequence[Row]:
 
 
 _STATEMENT_COLUMNS = (
-    "s.id AS key, x.purl AS package, so.provider, so.kind AS source, so.revision AS version, s.scope, s.optional,"
+    "s.id AS key, md5(so.id || ' ' || s.fingerprint)::uuid AS id, x.purl AS package,"
+    " so.provider, so.kind AS source, so.revision AS version, s.scope, s.optional,"
     " s.direct, s.requirement, s.resolved_version, s.alias, s.groups, s.marker, s.field, s.line, s.first_seen_at,"
     " so.checked_at, so.path, so.url || coalesce('#L' || s.line, '') AS url, so.mark, so.refuted"
 )

@@ -46,8 +46,8 @@ async def list_most_used(connection: Connection, *, limit: int) -> list[tuple[st
     """Ecosystem and name of the packages that most organizations use."""
     rows = await connection.fetch(
         "SELECT p.ecosystem, p.name FROM (SELECT package_id, organizations FROM package_totals"
-        "   WHERE organizations > 0 ORDER BY organizations DESC LIMIT $1) most JOIN packages p ON p.id = most.package_id"
-        " ORDER BY most.organizations DESC",
+        "   WHERE organizations > 0 ORDER BY organizations DESC LIMIT $1) most"
+        " JOIN packages p ON p.id = most.package_id ORDER BY most.organizations DESC",
         limit,
     )
     return [(row["ecosystem"], row["name"]) for row in rows]

@@ -284,7 +284,7 @@ async def release_lost_leases(
     """Make runs due again whose worker is gone. Returns how many.
 
     Args:
-        grace_seconds: After a start of the database nobody is gone: workers could not renew while it was away.
+        grace_seconds: After a start of the database, for runs from before it, as workers could not renew meanwhile.
         at_once: So many times a run is due again at once; then it waits longer and longer, lest it end every worker.
         max_delay_seconds: The longest wait.
     """
@@ -297,7 +297,8 @@ async def release_lost_leases(
             " outcome = jsonb_build_object('code', 'lease_lost', 'message',"
             "   format('its worker was gone, %s time(s) so far', e.lost_leases + 1))"
             " FROM (SELECT id FROM job_executions WHERE state = 'running' AND lease_until < now()"
-            "   AND now() > pg_postmaster_start_time() + make_interval(secs => :grace)"
+            "   AND (started_at > pg_postmaster_start_time()"
+            "     OR now() > pg_postmaster_start_time() + make_interval(secs => :grace))"
             "   ORDER BY id FOR UPDATE SKIP LOCKED) lost WHERE e.id = lost.id"
         ),
         {"at_once": at_once, "longest": max_delay_seconds, "grace": grace_seconds},

@@ -6,6 +6,7 @@ placeholders: no value of a query is ever in a span or a line.
 
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -36,19 +37,15 @@ _duration = metrics.get_meter("wump.database").create_histogram(
 
 def observe_statement(statement: str, seconds: float, error: BaseException | None) -> None:
     """Note a statement that has just ended; a span of it belongs to the one that is current, and is none without."""
-    words = statement.split(None, 1)
-    operation = words[0].upper().rstrip(";") if words else ""
-    attributes = {
-        "db.system.name": "postgresql",
-        "db.operation.name": operation if operation in _OPERATIONS else "other",
-    }
+    attributes = {"db.system.name": "postgresql", "db.operation.name": _name_operation(statement)}
     if error is not None:
         attributes["error.type"] = type(error).__name__
     _duration.record(seconds, attributes)
     if seconds >= SLOW_SECONDS:
         log.warning("statement.slow", seconds=round(seconds, 3), statement=" ".join(statement.split())[:_MAX_TEXT])
     # A loop that asks all day is no trace; only what belongs to a request or a run is.
-    if not trace.get_current_span().get_span_context().is_valid:
+    above = trace.get_current_span().get_span_context()
+    if not (above.is_valid and above.trace_flags.sampled):
         return
     ended = time.time_ns()
     span = _tracer.start_span(
@@ -60,6 +57,13 @@ def observe_statement(statement: str, seconds: float, error: BaseException | Non
     if error is not None:
         span.set_status(StatusCode.ERROR)
     span.end(ended)
+
+
+@lru_cache(1_000)
+def _name_operation(statement: str) -> str:
+    words = statement.split(None, 1)
+    operation = words[0].upper().rstrip(";") if words else ""
+    return operation if operation in _OPERATIONS else "other"
 
 
 async def observe_connection(connection: "asyncpg.Connection") -> None:

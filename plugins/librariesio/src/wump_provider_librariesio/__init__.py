@@ -1,9 +1,13 @@
 """wump's provider for Libraries.io: the hooks, and nothing else."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 from wump_core import (
     Context,
     DependencyRecord,
     DependentRecord,
+    DumpInfo,
     OrganizationRecord,
     PackageRecord,
     Page,
@@ -14,7 +18,7 @@ from wump_core import (
     hookimpl,
 )
 
-from wump_provider_librariesio import packages, repositories
+from wump_provider_librariesio import dumps, packages, repositories
 from wump_provider_librariesio.addresses import PLATFORMS
 from wump_provider_librariesio.settings import LIMITS, LibrariesIoSettings
 
@@ -71,6 +75,12 @@ async def fetch_dependency_graph(context: Context, url: str) -> Page[DependencyR
 async def fetch_organization(context: Context, host: str, login: str) -> OrganizationRecord:
     """Fetch one account."""
     return await repositories.fetch_organization(context, host, login)
+
+
+@hookimpl
+def read_dump(path: Path) -> Iterator[DumpInfo | PackageRecord]:
+    """Read a release of the open data."""
+    return dumps.read_dump(path)
 
 
 @hookimpl

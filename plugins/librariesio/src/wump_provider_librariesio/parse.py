@@ -51,7 +51,7 @@ _KINDS: dict[str, Literal["organization", "user"]] = {
     "organization": "organization",
     "user": "user",
 }
-_GONE = ("Removed", "Hidden")
+GONE = ("Removed", "Hidden")
 _DEPRECATED = ("Deprecated", "Unmaintained")
 
 
@@ -66,7 +66,7 @@ def parse_package(purl: Purl, document: Any) -> PackageRecord:
         raise InvalidResponse(f"the document about {purl} has no `name`")
     if parse_purl_of(document) != str(purl):
         raise InvalidResponse(f"the document is not about {purl}")
-    if document.get("status") in _GONE:
+    if document.get("status") in GONE:
         raise NotFound(f"Libraries.io has it as {document['status']}")
     dependencies, diagnostics = _parse_dependencies(document.get("dependencies"))
     return PackageRecord(
@@ -181,7 +181,7 @@ def parse_repository(document: Any) -> RepositoryRecord:
     """
     if not isinstance(document, dict) or not isinstance(document.get("full_name"), str):
         raise InvalidResponse("the answer is no repository")
-    if document.get("status") in _GONE:
+    if document.get("status") in GONE:
         raise NotFound(f"Libraries.io has it as {document['status']}")
     private = read_flag(document.get("private"))
     return RepositoryRecord(

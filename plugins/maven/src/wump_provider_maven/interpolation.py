@@ -8,7 +8,7 @@ child's win, then the same names without a prefix, which is deprecated and found
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 MAX_DEPTH = 40
 MAX_LENGTH = 1_000
@@ -70,6 +70,3 @@ def describe_unknown(text: str) -> str:
     """The first name in a text that wasn't filled in, for people."""
     match = _REFERENCE.search(text)
     return match[0] if match else "${…}"
-
-
-Fill = Callable[[str], str]

@@ -6,7 +6,7 @@ Source: Maven's documentation of inheritance and of the dependency mechanism, an
 wins, of imports the first; profiles count where they are active by default.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from wump_provider_maven.interpolation import Values
@@ -74,10 +74,11 @@ class Model:
         self._inherited = _merge_properties(lineage)
         self.values = Values(self._stated, self._inherited)
         self.managed: dict[Key, Managed] = {}
-        self.imports: list[Declared] = []
         for pom in lineage:
             self._add_managed(entry for section in pom.active_sections for entry in reversed(section.managed))
-        self.imports = list(self._order_imports())
+        self.imports = [
+            entry for pom in lineage for section in pom.active_sections for entry in section.managed if entry.is_import
+        ]
 
     @property
     def missing_parent(self) -> Parent | None:
@@ -154,11 +155,6 @@ class Model:
                 self.managed[key] = Managed(
                     None if version is None else fill(version), None if scope is None else fill(scope)
                 )
-
-    def _order_imports(self) -> Iterator[Declared]:
-        for pom in self.lineage:
-            for section in pom.active_sections:
-                yield from (entry for entry in section.managed if entry.is_import)
 
     def _fill(self, text: str | None) -> str | None:
         return None if text is None else self.values.fill(text)

@@ -6,6 +6,7 @@ where one is named, an import only while versions are still unknown, and all wit
 Source: Maven's repository layout and its repository metadata; the notes on limits in this plugin's documentation.
 """
 
+import asyncio
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from wump_provider_maven.versions import MAX_LENGTH
 from wump_provider_maven.xml import NotXml, children, each, local_name, parse_xml, text_of
 
 MAX_REQUESTS = 30
+MAX_SECONDS = 30
 """For one package: at one request a second, what a call of a hook has time for."""
 
 MAX_VERSIONS = 50_000
@@ -46,6 +48,7 @@ class Repository:
     def __init__(self, context: Context) -> None:
         self._http = context.http
         self._base_url = context.settings.base_url
+        self._end = asyncio.get_running_loop().time() + MAX_SECONDS
         self._poms: dict[Coordinates, Pom | None] = {}
         self._imported: dict[Coordinates, Model | None] = {}
         self.unreadable: set[Coordinates] = set()
@@ -121,8 +124,8 @@ class Repository:
     async def _fetch_pom(self, place: Coordinates, field: str | None = None) -> Pom | None:
         if place in self._poms:
             return self._poms[place]
-        if len(self._poms) >= MAX_REQUESTS:
-            self._note(field, f"more than {MAX_REQUESTS} POMs would have to be asked for: {place} was left out")
+        if self._poms and (len(self._poms) >= MAX_REQUESTS or asyncio.get_running_loop().time() > self._end):
+            self._note(field, f"it takes more than {MAX_REQUESTS} POMs, or too long: {place} was left out")
             return None
         name = f"{quote(place.artifact)}-{quote(place.version)}.pom"
         url = f"{self._base_url}/{_path(place.group, place.artifact)}/{quote(place.version)}/{name}"

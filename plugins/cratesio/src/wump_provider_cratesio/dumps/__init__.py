@@ -14,19 +14,20 @@ from pydantic import ValidationError
 from wump_core import (
     Diagnostic,
     DumpInfo,
+    DumpTable,
     InvalidDump,
     InvalidPurl,
     PackageRecord,
     make_dependencies,
     make_purl,
     make_purl_text,
+    read_dump_files,
+    reading_dump,
 )
 
 from wump_provider_cratesio.crates import make_record
 from wump_provider_cratesio.dependencies import find_features, make_row
-from wump_provider_cratesio.dumps.archives import read_files, reading
-from wump_provider_cratesio.dumps.spill import DEFAULT, KNOWN, MAX_KEY, UNKNOWN, Crate, Spill, look_up, mark
-from wump_provider_cratesio.dumps.tables import Table
+from wump_provider_cratesio.dumps.spill import DEFAULT, KNOWN, UNKNOWN, Crate, Spill
 
 KINDS = ("normal", "build", "dev")
 """As the database numbers them."""
@@ -62,7 +63,7 @@ def _fill(spill: Spill, path: Path) -> datetime | None:
     wanted = [METADATA, *_READERS]
     while any(name in wanted for name in _READERS):
         read = []
-        for name, file in read_files(path, wanted):
+        for name, _, file in read_dump_files(path, wanted):
             if name == METADATA:
                 made_at = _read_metadata(file)
                 read.append(name)
@@ -87,7 +88,7 @@ def _before(name: str) -> tuple[str, ...]:
 
 
 def _read_metadata(file: IO[bytes]) -> datetime | None:
-    with reading(lambda: METADATA):
+    with reading_dump(lambda: METADATA):
         content = file.read(MAX_METADATA_BYTES)
     try:
         told = msgspec.json.decode(content)
@@ -97,7 +98,7 @@ def _read_metadata(file: IO[bytes]) -> datetime | None:
 
 
 def _read_crates(spill: Spill, name: str, file: IO[bytes]) -> None:
-    table = Table(name, file, _CRATES)
+    table = DumpTable(name, file, _CRATES)
 
     def rows() -> Iterator[tuple[Any, ...]]:
         for key, crate, *said in table.rows():
@@ -105,34 +106,34 @@ def _read_crates(spill: Spill, name: str, file: IO[bytes]) -> None:
                 make_purl_text("cargo", crate)
             except InvalidPurl as error:
                 table.refuse("name", str(error))
-            mark(spill.crates, _new_key(table, spill.crates, key, "id"), KNOWN)
+            spill.crates.mark(table.new_key(key, "id", spill.crates), KNOWN)
             yield (int(key), crate, *said)
 
     spill.add("crates", rows(), len(_CRATES))
 
 
 def _read_defaults(spill: Spill, name: str, file: IO[bytes]) -> None:
-    table = Table(name, file, _DEFAULTS)
+    table = DumpTable(name, file, _DEFAULTS)
 
     def rows() -> Iterator[tuple[Any, ...]]:
         for version, crate in table.rows():
-            _require(table, spill.crates, crate, "crate_id", "data/crates.csv")
-            mark(spill.versions, _new_key(table, spill.versions, version, "version_id"), DEFAULT)
+            table.require(crate, "crate_id", spill.crates, "data/crates.csv")
+            spill.versions.mark(table.new_key(version, "version_id", spill.versions), DEFAULT)
             yield int(version), int(crate), table.row
 
     spill.add("defaults", rows(), 3)
 
 
 def _read_versions(spill: Spill, name: str, file: IO[bytes]) -> None:
-    table = Table(name, file, _VERSIONS)
+    table = DumpTable(name, file, _VERSIONS)
     versions = spill.versions
 
     def rows() -> Iterator[tuple[Any, ...]]:
         for key, crate, *rest in table.rows():
-            _require(table, spill.crates, crate, "crate_id", "data/crates.csv")
+            table.require(crate, "crate_id", spill.crates, "data/crates.csv")
             number = table.number(key, "id")
-            if look_up(versions, number) != DEFAULT:
-                mark(versions, _new_key(table, versions, key, "id"), KNOWN)
+            if versions.look_up(number) != DEFAULT:
+                versions.mark(table.new_key(key, "id", versions), KNOWN)
                 continue
             try:
                 msgspec.json.decode(rest[-1] or "{}")
@@ -144,7 +145,7 @@ def _read_versions(spill: Spill, name: str, file: IO[bytes]) -> None:
 
 
 def _read_dependencies(spill: Spill, name: str, file: IO[bytes]) -> None:
-    table = Table(name, file, _DEPENDENCIES)
+    table = DumpTable(name, file, _DEPENDENCIES)
     crates, versions = spill.crates, spill.versions
     kinds = {str(number): number for number in range(len(KINDS))}
     booleans = {"t": 1, "f": 0}
@@ -158,8 +159,8 @@ def _read_dependencies(spill: Spill, name: str, file: IO[bytes]) -> None:
             except (IndexError, ValueError):
                 state = is_crate = UNKNOWN
             if not state or not is_crate:
-                _require(table, versions, row[at_version], "version_id", "data/versions.csv")
-                _require(table, crates, row[at_crate], "crate_id", "data/crates.csv")
+                table.require(row[at_version], "version_id", versions, "data/versions.csv")
+                table.require(row[at_crate], "crate_id", crates, "data/crates.csv")
             if state == DEFAULT:
                 key, version, crate, alias, requirement, kind, optional, target = table.pick(row)
                 if kind not in kinds:
@@ -182,20 +183,6 @@ _READERS: dict[str, Callable[[Spill, str, IO[bytes]], None]] = {
     "data/dependencies.csv": _read_dependencies,
 }
 """The tables that are needed, each after those that it refers to."""
-
-
-def _require(table: Table, keys: bytearray, key: str, column: str, other: str) -> None:
-    if not look_up(keys, table.number(key, column)):
-        table.refuse(column, f"{key} names no row of {other}")
-
-
-def _new_key(table: Table, keys: bytearray, text: str, column: str) -> int:
-    key = table.number(text, column)
-    if key > MAX_KEY:
-        table.refuse(column, f"{key} is larger than any id that is read, {MAX_KEY}")
-    if look_up(keys, key):
-        table.refuse(column, f"{key} was there before")
-    return key
 
 
 def _make_package(crate: Crate) -> PackageRecord:

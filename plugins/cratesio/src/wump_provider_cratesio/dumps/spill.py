@@ -11,9 +11,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from wump_core import InvalidDump
+from wump_core import DumpKeys, InvalidDump
 
-MAX_KEY = 60_000_000
 UNKNOWN, KNOWN, DEFAULT = 0, 1, 2
 """What is known of a key; of a version, whether it is its crate's default version."""
 
@@ -63,8 +62,8 @@ class Spill:
         for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIBIBYTES}"):
             self._connection.execute(f"PRAGMA {setting}")
         self._connection.executescript(_SCHEMA)
-        self.crates = bytearray(1)
-        self.versions = bytearray(1)
+        self.crates = DumpKeys()
+        self.versions = DumpKeys()
 
     def __enter__(self) -> "Spill":
         return self
@@ -111,18 +110,6 @@ class Spill:
             )
         for name, *said in self._connection.execute(_VERSIONLESS):
             yield Crate(name, dict(zip(_SAYING, said, strict=True)), {}, "", [])
-
-
-def mark(keys: bytearray, key: int, state: int) -> None:
-    """Note what is known of a key; it must be at most `MAX_KEY`."""
-    if key >= len(keys):
-        keys.extend(bytes(min(MAX_KEY + 1, max(key + 1, 2 * len(keys))) - len(keys)))
-    keys[key] = state
-
-
-def look_up(keys: bytearray, key: int) -> int:
-    """What is known of a key."""
-    return keys[key] if key < len(keys) else UNKNOWN
 
 
 @contextmanager

@@ -263,13 +263,14 @@ def add_plugin(findings: Findings, name: str, version: str | None, line: int | N
 
 def add_catalog(catalog: Catalog, findings: Findings, field: str) -> None:
     """The entries of a catalog. Who asks for a library other files say, so that its scope is unknown."""
-    for entry in catalog.libraries.values():
-        if entry.artifact and is_known(f"{entry.group}{entry.artifact}{entry.version or ''}"):
-            findings.add(entry.group, entry.artifact, entry.version, "unknown", line=entry.line, field=field)
+    for entry in (*catalog.libraries.values(), *catalog.plugins.values()):
+        version = entry.version if is_known(entry.version) else None
+        if entry.version is not None and version is None:
+            findings.note(f"the version of {entry.group}, {entry.version}, is not told here", field, entry.line)
+        if entry.artifact is None:
+            add_plugin(findings, entry.group, version, entry.line, field)
         else:
-            findings.note("an entry that is computed was left out", field, entry.line)
-    for entry in catalog.plugins.values():
-        add_plugin(findings, entry.group, entry.version, entry.line, field)
+            findings.add(entry.group, entry.artifact, version, "unknown", line=entry.line, field=field)
 
 
 def _block_name(statement: Statement) -> str:

@@ -69,13 +69,16 @@ def read_catalog(content: bytes) -> Catalog:
 
 
 def read_version(value: Any, versions: Mapping[str, str]) -> str | None:
-    """A version: a text, a reference, or a rich one, of which the strictest part counts."""
+    """A version: a text, a reference, or a rich one, of which the strictest part counts.
+
+    A reference to what isn't there stays as `${name}`, which says "unknown".
+    """
     if isinstance(value, str):
         return value or None
     if not isinstance(value, dict):
         return None
     if isinstance(reference := value.get("ref"), str):
-        return versions.get(accessor_of(reference))
+        return versions.get(accessor_of(reference), f"${{{reference}}}")
     parts = (value.get(name) for name in ("strictly", "require", "prefer"))
     return next((part for part in parts if isinstance(part, str) and part), None)
 

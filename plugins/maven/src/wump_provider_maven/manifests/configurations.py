@@ -8,6 +8,7 @@ Maven's `provided`.
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from wump_core import Scope
@@ -43,6 +44,14 @@ _RUNTIME = frozenset(
     "bundle shadow shade modimplementation modapi implementation default archives war earlib"
     " natives deploy minecraftlibrary".split()
 )
+
+
+_STRENGTH: tuple[Scope, ...] = ("runtime", "peer", "optional", "build", "development", "test", "unknown")
+
+
+def choose_strongest(scopes: Iterable[Scope], default: Scope) -> Scope:
+    """Of several scopes the one that says most: what is there at run time, then what it is built with, then tests."""
+    return min(scopes, key=_STRENGTH.index, default=default)
 
 
 @lru_cache(maxsize=1_024)

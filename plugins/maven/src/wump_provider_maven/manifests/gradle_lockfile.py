@@ -5,18 +5,17 @@ file for each configuration in `gradle/dependency-locks/`, without the configura
 """
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
-from wump_core import InvalidManifest, ManifestRecord, Scope, decode_text
+from wump_core import InvalidManifest, ManifestRecord, decode_text
 
 from wump_provider_maven.coordinates import MAX_NAME, make_name
 from wump_provider_maven.manifests.build_gradle import parse_build_gradle
-from wump_provider_maven.manifests.configurations import scope_of
+from wump_provider_maven.manifests.configurations import choose_strongest, scope_of
 from wump_provider_maven.manifests.rows import Findings
 
 FORMAT = "gradle.lockfile"
 MAX_GROUPS = 100
-_STRENGTH: Sequence[Scope] = ("runtime", "peer", "optional", "build", "development", "test", "unknown")
 
 
 def parse_gradle_lockfile(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
@@ -50,7 +49,7 @@ def parse_gradle_lockfile(path: str, content: bytes, siblings: Mapping[str, byte
             parts[0],
             parts[1],
             declared.get(name),
-            _choose_scope(configurations),
+            choose_strongest(map(scope_of, configurations), "unknown"),
             line=number,
             resolved_version=parts[2][:255],
             direct=name in declared,
@@ -61,11 +60,6 @@ def parse_gradle_lockfile(path: str, content: bytes, siblings: Mapping[str, byte
     if findings.rows and not any(need in siblings for need in needs):
         findings.note("what is direct, and its range, is unknown: there is no build script beside it")
     return findings.finish(path, FORMAT, "lockfile", needs=needs)
-
-
-def _choose_scope(configurations: Iterable[str]) -> Scope:
-    """The strongest of them: what is there at run time, then what it is built with, then tests."""
-    return min((scope_of(name) for name in configurations), key=_STRENGTH.index, default="unknown")
 
 
 def _read_scripts(path: str, siblings: Mapping[str, bytes]) -> tuple[dict[str, str | None], list[str]]:

@@ -4,18 +4,17 @@ Source: Apache Ivy's documentation of Ivy files. Without `org` a dependency is o
 Settings of the build aren't known: a value with `${…}` in it that the file itself doesn't set is a diagnostic.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from wump_core import InvalidManifest, ManifestRecord, Scope
 
 from wump_provider_maven.coordinates import MAX_NAME
 from wump_provider_maven.interpolation import describe_unknown, is_known
-from wump_provider_maven.manifests.configurations import scope_of
+from wump_provider_maven.manifests.configurations import choose_strongest, scope_of
 from wump_provider_maven.manifests.rows import Findings, make_project
 from wump_provider_maven.xml import NotXml, children, each, line_of, local_name, parse_xml
 
 FORMAT = "ivy.xml"
-_STRENGTH: Sequence[Scope] = ("runtime", "peer", "optional", "build", "development", "test", "unknown")
 _WORDS: Mapping[str, Scope] = {
     **dict.fromkeys(("default", "master", "compile", "runtime", "core", "*"), "runtime"),
     **dict.fromkeys(("provided", "system"), "peer"),
@@ -59,7 +58,7 @@ def parse_ivy_xml(path: str, content: bytes, siblings: Mapping[str, bytes]) -> M
             requirement = None
         configurations = _list_configurations(item.get("conf") or default, item)
         groups = tuple(dict.fromkeys(conf[:MAX_NAME] for conf in configurations))[:100]
-        scope = min((_scope_of(conf) for conf in groups), key=_STRENGTH.index, default="runtime")
+        scope = choose_strongest(map(_scope_of, groups), "runtime")
         findings.add(group, name, requirement or None, scope, line=line, groups=groups, field="dependencies")
     project = make_project(own["organisation"], own["module"], own["revision"])
     return findings.finish(path, FORMAT, "manifest", project=project)
