@@ -37,7 +37,7 @@ def test_it_finds_nothing(
             [
                 *(str(PROGRAM), f"--config-file={CONFIGURATION}", "run", f"http://{host}:{port}/openapi.json"),
                 *("--header", f"X-API-Key: {key}", "--phases", "examples,fuzzing"),
-                *("--max-examples", str(EXAMPLES), "--generation-database", "none", "--generation-deterministic"),
+                *("--max-examples", str(EXAMPLES), "--generation-deterministic"),
             ],
             cwd=tmp_path,
             capture_output=True,

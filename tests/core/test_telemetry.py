@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wump_core.errors import ConfigurationError
 from wump_core.settings import CoreSettings, load_settings
@@ -63,10 +63,12 @@ def test_secrets_of_a_container_are_known_by_value(tmp_path: Path) -> None:
     ) == ("[redacted] [redacted] short vim [redacted] WUMP_WORKER_JOB_DEADLINE_SECONDS")
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.recursive(
-        st.none() | st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+        st.none() | st.text(max_size=20) | st.integers(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+        max_leaves=6,
     )
 )
 def test_a_secret_is_hidden_wherever_it_stands(value: Any) -> None:
@@ -89,7 +91,7 @@ HOSTILE = (
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(HOSTILE)
 def test_whatever_a_message_carries_is_no_error_and_stays_small(carried: Any) -> None:
     with continue_trace(carried):

@@ -1,7 +1,7 @@
 """Workers killed at random moments, a Valkey that forgets and a Postgres that stops: the rows are those of an
 undisturbed run, and nobody was asked more than they allow.
 
-The gate runs a short version. The whole of it, 2,000 packages and 500 repositories, takes some minutes:
+The gate runs a short version. The whole of it, 2,000 packages and 500 repositories, takes a quarter of an hour:
 
     WUMP_TEST_KILL_PACKAGES=2000 uv run pytest tests/faults/test_kill_workers.py -s -o timeout=3600
 
@@ -32,6 +32,7 @@ from wump_core.settings import CoreSettings
 from wump_core.store import make_engine
 from wump_core.store.audit import list_faults
 from wump_core.store.dependents import fold_deltas
+from wump_core.store.executions import OPEN
 from wump_worker.actors import run_execution
 from wump_worker.resources import open_resources
 from wump_worker.scheduler import TICK_SECONDS
@@ -107,11 +108,13 @@ async def run_undisturbed(settings: CoreSettings, names: list[str], urls: list[s
     """One after the other, in this process."""
     async with open_resources(settings, WorkerSettings()) as resources:
         await plan(resources.engine, names, urls, random.Random(1))
-        async with resources.engine.connect() as connection:
-            keys = (await connection.execute(text("SELECT id FROM job_executions ORDER BY id"))).scalars().all()
-        for key in keys:
-            await run_execution(resources, key)
-        return await read_facts(resources.engine)
+        while True:
+            async with resources.engine.connect() as connection:
+                keys = (await connection.execute(text(f"SELECT id FROM job_executions WHERE {OPEN}"))).scalars().all()
+            if not keys:
+                return await read_facts(resources.engine)
+            for key in sorted(keys):
+                await run_execution(resources, key)
 
 
 COUNT = (
@@ -138,13 +141,14 @@ async def disturb_until_done(
 ) -> dict[str, Any]:
     """Kill a random worker whenever enough of them are at work, and start it again; harm the servers in between."""
     kills = 0
-    kill_at = [RUNS * (n + 0.3) / (KILLS + 1) for n in range(KILLS)]
+    kill_at = [(n + 0.3) / (KILLS + 1) for n in range(KILLS)]
     flush_at = {KILLS * (n + 1) // (FLUSHES + 1) for n in range(FLUSHES)}
-    deadline = time.monotonic() + 60 + RUNS
-    while (counts := await count(onlooker)).get("completed", 0) < RUNS:
+    deadline = time.monotonic() + 60 + 2 * RUNS
+    while {"pending", "running", "failed"} & set(counts := await count(onlooker)):
         assert time.monotonic() < deadline, (counts, workers[0].output[-3_000:])
+        progress = counts.get("completed", 0) / (sum(counts.values()) - counts["lost"])
         # By progress, not by the clock, so that a slow machine is hit as often; by chance, who and when exactly.
-        if kills < KILLS and counts.get("completed", 0) >= kill_at[kills] and counts.get("running", 0) >= THREADS:
+        if kills < KILLS and progress >= kill_at[kills] and counts.get("running", 0) >= THREADS:
             await asyncio.sleep(rng.uniform(0, 0.15))
             victim = rng.choice(workers)
             victim.kill()
@@ -219,7 +223,7 @@ def test_killed_workers_leave_the_rows_of_an_undisturbed_run(
     print({table: len(rows) for table, rows in facts.items()})
     assert counts["kills"] == KILLS
     assert counts["lost"] >= KILLS // 2, f"the kills hit nothing: leases of {LEASE_SECONDS} s were not lost"
-    assert counts["completed"] == RUNS
+    assert counts["completed"] >= RUNS
     assert set(counts) == {"completed", "lost", "kills"}, "every execution is completed"
     assert verified.returncode == 0, verified.stdout
     assert "0 fault(s) found" in verified.stderr

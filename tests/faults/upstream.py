@@ -13,7 +13,7 @@ from local_registry import LocalRegistry
 
 FAIL_EVERY = 10
 LIMITS = {"npm": (120, 1.0), "github": (80, 1.0)}
-"""Requests in any stretch of so many seconds, for each provider."""
+"""Requests in any stretch of so many seconds, for each provider. GitHub's search counts apart, with the same one."""
 
 
 def limit_settings() -> dict[str, str]:
@@ -32,13 +32,14 @@ class FailingAnswers(dict[str, Any]):
     def __init__(self, answers: dict[str, Any], seconds: float) -> None:
         super().__init__(answers)
         self.seconds = seconds
-        self.arrivals: dict[str, list[float]] = {"npm": [], "github": []}
+        self.arrivals: dict[str, list[float]] = {"npm": [], "github": [], "search": []}
         self.failed = 0
         self._lock = threading.Lock()
 
     def get(self, key: str, default: Any = None, /) -> Any:  # ty: ignore[incompatible-method-override]
         with self._lock:
-            self.arrivals["npm" if key.startswith("/npm/") else "github"].append(time.monotonic())
+            kind = "npm" if key.startswith("/npm/") else "search" if key.startswith("/gh/search") else "github"
+            self.arrivals[kind].append(time.monotonic())
             fails = sum(map(len, self.arrivals.values())) % FAIL_EVERY == 0
             self.failed += fails
         time.sleep(self.seconds)
@@ -47,8 +48,9 @@ class FailingAnswers(dict[str, Any]):
     def list_excesses(self) -> list[str]:
         """Where more arrived than a limit allows."""
         found = []
-        for name, (most, seconds) in LIMITS.items():
-            times = sorted(self.arrivals[name])
+        for name, arrivals in self.arrivals.items():
+            most, seconds = LIMITS.get(name, LIMITS["github"])
+            times = sorted(arrivals)
             for first, last in zip(times, times[most:], strict=False):
                 if last - first < seconds:
                     found.append(f"{name}: {most + 1} requests within {last - first:.3f} s")

@@ -45,8 +45,9 @@ def registry(running_registry: LocalRegistry, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 async def resources(settings: CoreSettings, registry: LocalRegistry) -> AsyncIterator[Resources]:
-    """What jobs are given."""
-    async with open_resources(settings, WorkerSettings(max_body_bytes=200_000)) as opened:
+    """What jobs are given: those providers only that the registry plays."""
+    wanted = settings.model_copy(update={"providers": "npm,pypi"})
+    async with open_resources(wanted, WorkerSettings(max_body_bytes=200_000)) as opened:
         yield opened
 
 

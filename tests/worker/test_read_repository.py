@@ -98,7 +98,8 @@ async def resources(
     settings: CoreSettings, registry: LocalRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Resources]:
     monkeypatch.setenv("WUMP_PROVIDER_GITHUB_BASE_URL", f"{registry.address}/gh")
-    async with open_resources(settings, WorkerSettings()) as opened:
+    wanted = settings.model_copy(update={"providers": "npm,pypi,github"})
+    async with open_resources(wanted, WorkerSettings()) as opened:
         yield opened
 
 
@@ -241,7 +242,8 @@ async def test_with_a_token_the_repository_of_a_tracked_package_is_read_unasked(
     for token, planned in ((None, []), ("secret", [URL])):
         if token:
             monkeypatch.setenv("WUMP_PROVIDER_GITHUB_TOKEN", token)
-        async with open_resources(settings, WorkerSettings()) as opened:
+        wanted = settings.model_copy(update={"providers": "npm,pypi,github"})
+        async with open_resources(wanted, WorkerSettings()) as opened:
             await run_execution(opened, await ledger.plan("npm:app"))
         rows = await ledger.rows("SELECT subject FROM job_executions WHERE job = 'read_repository'")
         assert [row["subject"] for row in rows] == planned

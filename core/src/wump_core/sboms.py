@@ -318,7 +318,7 @@ FORMATS = (
         kind="lockfile",
         max_bytes=MAX_BYTES,
         yields="components with a package URL, nested ones too; direct by the graph of the described component; scope,"
-        " and development by property. JSON only",
+        " and development by property. JSON only.",
         parse=_parse_cyclonedx,
         marker=b'"bomFormat"',
     ),
@@ -328,7 +328,7 @@ FORMATS = (
         kind="lockfile",
         max_bytes=MAX_BYTES,
         yields="packages with a package URL; direct by the relationships of the described package; scope by"
-        " `…_DEPENDENCY_OF`. JSON of SPDX 2 only",
+        " `…_DEPENDENCY_OF`. JSON of SPDX 2 only.",
         parse=_parse_spdx,
         marker=b'"spdxVersion"',
     ),

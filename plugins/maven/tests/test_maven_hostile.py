@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wump_core import Format, InvalidManifest, ManifestRecord
 from wump_provider_maven.manifests import FORMATS, parse_manifest
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 PATHS = {item.name: item.globs[0].replace("*", "x") for item in FORMATS}
 XML = (
     *("<project>", "</project>", "<parent>", "</parent>", "<dependencies>", "</dependencies>", "<dependency>"),

@@ -83,6 +83,17 @@ async def test_what_is_fresh_is_not_asked_for(
     assert len(upstream.arrivals) == 2
 
 
+async def test_a_plugin_may_take_what_is_stale_unless_the_upstream_forbids_it(
+    client: httpx.AsyncClient, upstream: HostileUpstream
+) -> None:
+    await get_twice(client, serve_document(upstream, ETag='"a"'), **{"Cache-Control": "max-stale"})
+    assert len(upstream.arrivals) == 1
+    strict = serve_document(upstream, ETag='"a"', Cache_Control="max-age=0, must-revalidate") + "?strict"
+    upstream.behaviours["/?strict"] = upstream.behaviours["/"]
+    await get_twice(client, strict, **{"Cache-Control": "max-stale"})
+    assert len(upstream.arrivals) == 3
+
+
 @pytest.mark.parametrize(
     "headers",
     [

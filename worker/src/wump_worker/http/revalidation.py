@@ -58,7 +58,7 @@ class RevalidatingTransport(httpx.AsyncBaseTransport):
         key = self._key(request)
         kept = await self._find(key, request)
         asked = _directives(request.headers)
-        if kept is not None and kept.is_fresh and not {"no-cache", "no-store"} & asked.keys():
+        if kept is not None and _may_be_used(kept, asked):
             count_call(self._provider, call_of(request), "cached")
             return await _restore(kept, kept.headers)
         conditions = _conditions(kept.headers) if kept is not None else {}
@@ -134,6 +134,17 @@ async def _restore(kept: StoredResponse, headers: Mapping[str, str]) -> httpx.Re
         await asyncio.to_thread(zlib.decompressobj().decompress, kept.body, kept.body_bytes) if kept.body_bytes else b""
     )
     return httpx.Response(200, headers={**headers, "age": str(int(kept.age_seconds))}, content=body)
+
+
+def _may_be_used(kept: StoredResponse, asked: Mapping[str, str]) -> bool:
+    """Whether a kept answer will do without asking, as RFC 9111 has it.
+
+    A plugin says `max-stale` of what never changes, such as the metadata of a released version.
+    """
+    if {"no-cache", "no-store"} & asked.keys():
+        return False
+    is_welcome_stale = asked.get("max-stale") == "" and "must-revalidate" not in _directives(kept.headers)
+    return kept.is_fresh or is_welcome_stale
 
 
 def _conditions(headers: Mapping[str, str]) -> dict[str, str]:
