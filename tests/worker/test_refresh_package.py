@@ -162,7 +162,8 @@ async def test_an_outage_uses_no_attempt(
     else:
         registry.answers["/npm/away"] = (200, {"Transfer-Encoding": "nonsense"}, b"x")
     before = None
-    async with open_resources(settings, WorkerSettings()) as fresh:
+    wanted = settings.model_copy(update={"providers": "npm,pypi"})
+    async with open_resources(wanted, WorkerSettings()) as fresh:
         for _ in range(5):
             execution = await refresh(fresh, ledger, "npm:away")
             assert (execution["state"], execution["attempts"]) == ("failed", 0), execution["outcome"]
