@@ -9,7 +9,7 @@ import gc
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -30,7 +30,7 @@ from wump_core.servers import open_servers
 from wump_core.settings import CoreSettings, load_settings
 from wump_core.store import make_engine
 from wump_core.store.audit import rebuild
-from wump_core.store.facts import add_names, load_packages, save_packages, save_unchanged_packages
+from wump_core.store.facts import Names, add_names, load_packages, save_packages, save_unchanged_packages
 from wump_core.store.imports import (
     Import,
     finish_import,
@@ -184,15 +184,36 @@ async def _save_all(
     while done < begun.position and (passed := len(await take(min(batch, begun.position - done)))):
         done += passed
         advance("passing over what is done", done, begun.position)
-    following = take(batch)
+    following = asyncio.create_task(_prepare(engine, take(batch), keys))
     try:
-        while records := [item for item in await following if isinstance(item, PackageRecord)]:
-            following = take(batch)
+        while records := await following:
+            following = asyncio.create_task(_prepare(engine, take(batch), keys))
             await _save_batch(engine, provider, begun, records, info.made_at, keys)
             done += len(records)
             advance("saving", done, info.packages)
     finally:
-        following.add_done_callback(lambda future: future.cancelled() or future.exception())
+        await asyncio.wait([following])
+
+
+async def _prepare(
+    engine: AsyncEngine, taking: "asyncio.Future[Sequence[DumpInfo | PackageRecord]]", keys: dict[str, int]
+) -> list[PackageRecord]:
+    """Read the next batch and add what it names while the one before is saved; whatever fails is done again then."""
+    records = [item for item in await taking if isinstance(item, PackageRecord)]
+    if records:
+        with suppress(DBAPIError, WumpError):
+            await _name(engine, records, keys)
+    return records
+
+
+async def _name(engine: AsyncEngine, records: list[PackageRecord], keys: dict[str, int]) -> Names:
+    """Find or add what records name, and remember the packages' keys."""
+    async with engine.begin() as connection:
+        names = await add_names(connection, records, known=keys)
+    if len(keys) > MAX_REMEMBERED:
+        keys.clear()
+    keys |= names.package_ids
+    return names
 
 
 async def _save_batch(
@@ -225,11 +246,7 @@ async def _try_batch(
     made_at: datetime | None,
     keys: dict[str, int],
 ) -> None:
-    async with engine.begin() as connection:
-        names = await add_names(connection, records, known=keys)
-    if len(keys) > MAX_REMEMBERED:
-        keys.clear()
-    keys |= names.package_ids
+    names = await _name(engine, records, keys)
     is_registry = provider.info.provider_type == "registry"
     async with engine.begin() as connection:
         known = await list_known_packages(connection, provider.name, records, made_at=made_at, own=is_registry)
