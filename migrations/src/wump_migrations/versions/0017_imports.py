@@ -3,6 +3,8 @@
 Revision: 0017, after 0016
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -50,7 +52,7 @@ def downgrade() -> None:
     op.drop_table("imports")
 
 
-def _time(name: str, **options: object) -> sa.Column:
+def _time(name: str, **options: Any) -> sa.Column:
     return sa.Column(name, sa.DateTime(timezone=True), **options)
 
 
