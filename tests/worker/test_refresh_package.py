@@ -171,9 +171,9 @@ async def test_an_outage_uses_no_attempt(
             assert 2 < execution["due_in"] < 10
             before = before or await ledger.contents()
             await ledger.make_due()
-            await ledger.run("UPDATE job_executions SET created_at = now()")  # the wait grows with age
+            await ledger.run("UPDATE job_executions SET outage_since = now()")  # the wait grows with it
         assert await ledger.contents() == before
-        await ledger.run("UPDATE job_executions SET created_at = now() - interval '25 hours'")
+        await ledger.run("UPDATE job_executions SET outage_since = now() - interval '25 hours'")
         await run_execution(fresh, execution["id"])
         assert (await ledger.get(execution["id"]))["state"] == "dead", "given up after a day"
     (asked,) = await ledger.rows("SELECT * FROM provider_subjects")

@@ -192,7 +192,7 @@ async def _save_all(
             done += len(records)
             advance("saving", done, info.packages)
     finally:
-        await asyncio.wait([following])
+        await asyncio.gather(following, return_exceptions=True)
 
 
 async def _prepare(
