@@ -56,5 +56,5 @@ async def main(key: str, number: int) -> Counter[int]:
 
 if __name__ == "__main__":
     now, skew = time.time, float(sys.argv[3])
-    time.time = lambda: now() + skew  # type: ignore[assignment]
+    time.time = lambda: now() + skew  # ty: ignore[invalid-assignment]
     print(json.dumps(asyncio.run(main(sys.argv[1], int(sys.argv[2])))))

@@ -189,6 +189,8 @@ async def test_the_life_of_a_key(elsewhere: Any, engine: AsyncEngine, adding: An
         {"name": "x", "tier": "anonymous"},
         {"name": "x", "requests_per_hour": 0},
         {"name": "x", "requests_per_hour": 2**40},
+        {"name": "x", "requests_per_hour": True},
+        {"name": "x", "expires_at": 4_000_000_000},
         {"name": "x", "expires_at": "2001-01-01T00:00:00Z"},
         {"name": "x", "expires_at": "2030-01-01T00:00:00"},
         {"name": "x", "expires_at": "9999-12-31T23:59:59Z"},

@@ -111,8 +111,8 @@ async def test_tracking_answers_with_the_address_of_the_run(empty_api: Any) -> N
         (b"", 422, "invalid-request", "body"),
         (b"[]", 422, "invalid-request", "body"),
         (b"{", 422, "invalid-request", "body"),
-        (b"\xff\xfe{", 400, "http-error", "body"),
-        (b"[" * 100_000, 400, "http-error", "body"),
+        (b"\xff\xfe{", 422, "invalid-request", "body"),
+        (b"[" * 100_000, 422, "invalid-request", "body"),
     ],
 )
 async def test_a_bad_body_is_refused_and_leaves_nothing(

@@ -9,6 +9,7 @@ import secrets
 from typing import Any, cast
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -135,7 +136,8 @@ def _bound_body(receive: Receive) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > MAX_BODY_BYTES:
-            raise Problem("too-large", f"the body has more than {MAX_BODY_BYTES} bytes")
+            # Whoever reads a body for FastAPI lets only such an error through.
+            raise HTTPException(413, f"the body has more than {MAX_BODY_BYTES} bytes")
         return message
 
     return receive_some

@@ -255,7 +255,8 @@ def _as_invalid(error: HTTPException) -> RequestValidationError:
 
 
 def _refuse(request: Request, error: HTTPException) -> Response:
-    response = problem_response(request, "http-error", str(error.detail), status=error.status_code)
+    kind = "too-large" if error.status_code == 413 else "http-error"
+    response = problem_response(request, kind, str(error.detail), status=error.status_code)
     response.headers.update(error.headers or {})
     if error.status_code == 405:
         response.headers["Allow"] = ", ".join(list_methods(request.scope))

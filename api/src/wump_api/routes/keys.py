@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 from wump_core.store import keys
 from wump_core.store.keys import NewKey
@@ -35,14 +35,23 @@ TierName = Literal["free", "standard", "premium", "operator"]
 KeyId = Annotated[UUID, Path(description="The key's id, as the list has it.")]
 
 
+def _check_text(value: Any) -> Any:
+    """Raises `ValueError` for a number, which would else count as seconds since 1970."""
+    if value is not None and not isinstance(value, str | datetime):
+        raise ValueError("write a moment as 2027-12-31T23:59:59Z")
+    return value
+
+
 class KeyRequest(Model):
     """A key to be made."""
 
     name: Annotated[str, Storable(200, 1)] = Field(examples=["dashboard"], description="Whose it is, or what for.")
     tier: TierName = Field("standard", description="What it may do, and how often.")
-    requests_per_hour: int | None = Field(None, ge=1, le=MAX_REQUESTS, description="Null: the tier's.")
-    requests_per_burst: int | None = Field(None, ge=1, le=MAX_REQUESTS, description="In ten seconds. Null: the tier's.")
-    expires_at: AwareDatetime | None = Field(
+    requests_per_hour: int | None = Field(None, ge=1, le=MAX_REQUESTS, strict=True, description="Null: the tier's.")
+    requests_per_burst: int | None = Field(
+        None, ge=1, le=MAX_REQUESTS, strict=True, description="In ten seconds. Null: the tier's."
+    )
+    expires_at: Annotated[AwareDatetime, BeforeValidator(_check_text)] | None = Field(
         None, examples=["2027-12-31T23:59:59Z"], description="When it ends; null: never."
     )
 
@@ -51,7 +60,7 @@ class RotateRequest(Model):
     """How a key gets another secret."""
 
     overlap_seconds: int = Field(
-        24 * 3600, ge=0, le=MAX_OVERLAP_SECONDS, description="How long the secret before works on."
+        24 * 3600, ge=0, le=MAX_OVERLAP_SECONDS, strict=True, description="How long the secret before works on."
     )
 
 
