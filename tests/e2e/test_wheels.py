@@ -59,7 +59,7 @@ def test_wheels_work_in_an_empty_environment(data_dir: Path, tmp_path: Path) -> 
         pytest.skip("uv is not installed")
     wheels, venv, elsewhere = tmp_path / "wheels", data_dir / "venv", tmp_path / "elsewhere"
     elsewhere.mkdir()
-    environment = environment_of(WUMP_DATA_DIR=str(data_dir / "wump"))
+    environment = environment_of(WUMP_DATA_DIR=str(data_dir / "wump"), WUMP_PROVIDERS="")
     for name in ("PYTHONPATH", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT"):
         environment.pop(name, None)
     call(uv, "build", "--all-packages", "--wheel", "--out-dir", str(wheels), folder=REPOSITORY, environment=environment)
