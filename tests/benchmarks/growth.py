@@ -18,7 +18,7 @@ from benchmarks.bench import Bench
 from benchmarks.graph import HOTTEST, SIZES, fill_database
 from benchmarks.loading import DAY_MS, derive
 from benchmarks.measure import Measurement, alternate, ratios
-from benchmarks.reading import measure_filters, page_ms
+from benchmarks.reading import measure_filters, measure_popularity, page_ms
 
 SMALLER_DATABASE = "wump_smaller"
 PARTITIONS = 16
@@ -66,11 +66,18 @@ async def measure_partitions(bench: Bench) -> Measurement:
 
 
 async def measure_partitioned_load(bench: Bench) -> Measurement:
-    """Deriving everything into empty partitions, as `first_load` does into plain tables."""
+    """Deriving everything into empty partitions, as `first_load` does into plain tables, and pages of the outcome."""
     found = Measurement("partitioned_load", f"Deriving all, with {PARTITIONS} hash partitions of each big table")
     await bench.connection.execute("TRUNCATE dependencies, package_organizations, package_totals, package_deltas")
     await partitions.partition_tables(bench.engine, PARTITIONS, notify=lambda _: None)
     found.add_figure("deriving all", "s", [await derive(bench)])
+    for layout in await partitions.list_layouts(bench.engine):
+        found.add_figure(f"{layout.table}, with its indexes", "GB", [layout.bytes / partitions.GB])
+    pages, tail = await _page_and_filters(bench)
+    found.add_figure("page of the hottest package", "ms", pages)
+    found.add_figure("slowest filter's 99th percentile", "ms", [tail])
+    popularity = await measure_popularity(bench)
+    found.figures += [figure for figure in popularity.figures if figure.unit == "buffers"]
     return found
 
 
