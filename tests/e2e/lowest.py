@@ -12,8 +12,6 @@ import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-# What tests use beyond the kit, which brings pytest.
-TEST_TOOLS = ("hypothesis>=6.150", "psutil>=7", "pytest-timeout>=2.4", "respx>=0.23")
 SETTINGS = """[pytest]
 addopts = --import-mode=importlib
 anyio_mode = auto
@@ -42,7 +40,7 @@ def check(uv: str, plugin: str, folder: Path) -> None:
     call(uv, "venv", "-q", folder / "venv", "--python", sys.executable, folder=folder)
     (wheel,) = wheels.glob("wump_provider_*.whl")
     (core,) = wheels.glob("wump_core-*.whl")
-    wanted = (f"wump-provider-{plugin}[testing] @ {wheel.as_uri()}", f"wump-core @ {core.as_uri()}", *TEST_TOOLS)
+    wanted = (f"wump-provider-{plugin}[testing] @ {wheel.as_uri()}", f"wump-core @ {core.as_uri()}")
     call(uv, "pip", "install", "-q", "--python", python, "--resolution", "lowest-direct", *wanted, folder=folder)
     shutil.copytree(REPOSITORY / "plugins" / plugin / "tests", folder / "tests")
     (folder / "pytest.ini").write_text(SETTINGS)
