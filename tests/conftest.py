@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import structlog
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from valkey import Valkey
@@ -33,6 +34,13 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith("WUMP_") or name.lower().startswith(("npm_config_", "pip_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("WUMP_DATA_DIR", str(tmp_path / "wump"))
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """What a test, or a command that it ran, has set up for logging ends with it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import json
 
 from pydantic import Field, SecretStr
 from wump_core import (
-    DependencyRecord, InvalidManifest, InvalidResponse, ManifestRecord, PackageRecord, Page, ProviderHealth,
+    DependencyRecord, InvalidDump, InvalidManifest, InvalidResponse, ManifestRecord, PackageRecord, Page, ProviderHealth,
     ProviderInfo, ProviderSettings, collect_items, hookimpl, make_purl,
 )
 
@@ -75,6 +75,16 @@ def parse_manifest(path, content, siblings):
 
 
 @hookimpl
+def read_dump(path):
+    try:
+        for line in path.read_text().splitlines():
+            document = json.loads(line)
+            yield read(document, document["name"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise InvalidDump("no dump of probe") from None
+
+
+@hookimpl
 async def health_check(context):
     response = await context.http.get(f"{context.settings.base_url}/")
     return ProviderHealth(ok=response.status_code < 500)
@@ -97,6 +107,7 @@ class TestProbe(ProviderConformance):
         Case("fetch_package", purl="npm:gone", raises=NotFound),
         Case("search_packages", query="pad"),
         Case("parse_manifest", path="probe.json"),
+        Case("read_dump", path="probe.jsonl"),
         Case("health_check"),
     ]
     settings = {"key": "a-very-secret-key"}
@@ -107,6 +118,7 @@ CASES = [
     Case("fetch_package", purl="npm:gone", raises=NotFound),
     Case("search_packages", query="pad"),
     Case("parse_manifest", path="probe.json"),
+    Case("read_dump", path="probe.jsonl"),
     Case("health_check"),
 ]
 
@@ -144,6 +156,7 @@ KEPT: dict[str, Any] = {
             {"purl": "pkg:npm/right", "name": "right", "scope": "runtime"},
         ],
     },
+    "read_dump-probe.jsonl": [{"purl": "pkg:npm/left", "description": "pads", "dependencies": []}],
     "search_packages-pad": [
         {
             "items": [{"purl": "pkg:npm/left", "dependencies": []}, {"purl": "pkg:npm/right", "dependencies": []}],
@@ -182,9 +195,11 @@ def write(
     (about / "entry_points.txt").write_text(f"[wump.providers.v1]\nprobe = {MODULE}\n")
     kept = folder / "tests" / "recordings"
     (kept / "manifests").mkdir(parents=True)
+    (kept / "dumps").mkdir()
     (folder / "tests" / "test_probe.py").write_text(test)
+    (kept / "dumps" / "probe.jsonl").write_text('{"name": "left", "about": "pads"}\n')
     (kept / "manifests" / "probe.json").write_text('{"needs": ["left", "right"]}')
     for name, exchanges in (RECORDINGS if recordings is None else recordings).items():
         (kept / f"{name}.json").write_text(dump(exchanges))
     for name, record in KEPT.items():
-        (kept / f"{name}.record.json").write_text(json.dumps(record))
+        (kept / f"{name}.record.json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")

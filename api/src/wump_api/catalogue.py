@@ -108,10 +108,24 @@ class Account(Model):
     fetched_at: datetime | None
 
 
+class Sponsored(Model):
+    """An account that an organization sponsors publicly."""
+
+    host: str
+    login: str
+    active: bool | None
+    one_time: bool | None
+    started_at: datetime | None
+    provider: str = Field(description="Who told it.")
+
+
 class OrganizationDetails(OrganizationSummary):
-    """An organization with its accounts."""
+    """An organization with its accounts, and whom they sponsor already."""
 
     accounts: list[Account]
+    funds: list[Sponsored] = Field(
+        description="Whom it sponsors publicly, a hundred at most."
+    )
     fetched_at: datetime | None = Field(description="When its hosts were asked about it last.")
 
 
@@ -201,6 +215,7 @@ def organization_details(row: Row) -> Document:
     """An organization. What its hosts say goes through as the text that the database makes."""
     return organization_summary(row) | {
         "accounts": msgspec.Raw(row["accounts"]),
+        "funds": msgspec.Raw(row["funds"]),
         "fetched_at": row["enriched_at"],
     }
 

@@ -40,6 +40,7 @@ class Kit:
             given = dict.fromkeys(names.keys() - {"self"}, value.values[0] if value else None)
             given |= {"loaded": _load_once(probe)} if "loaded" in names else {}
             given |= {"records": False} if "records" in names else {}
+            given |= {"tmp_path": self.folder / "damaged"} if "tmp_path" in names else {}
             try:
                 getattr(probe(), test)(**given)
             except pytest.fail.Exception as failure:
@@ -210,6 +211,11 @@ BAD: dict[str, tuple[str, dict[str, str], str]] = {
         "test_junk_raises_only_invalid_manifest",
         {"except (ValueError, KeyError, TypeError, RecursionError):": "except (ValueError, KeyError, RecursionError):"},
         "TypeError",
+    ),
+    "lets a damaged dump through": (
+        "test_damaged_dump_raises_only_invalid_dump",
+        {"except (OSError, ValueError, KeyError": "except (OSError, KeyError"},
+        "expected InvalidDump",
     ),
 }  # fmt: skip
 

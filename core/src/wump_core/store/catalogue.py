@@ -165,7 +165,13 @@ _ORGANIZATION = f"""
                    'funding', a.funding, 'missing', a.missing, 'fetched_at', a.fetched_at)
                    ORDER BY a.host, a.login), '[]')
               FROM (SELECT * FROM accounts WHERE organization_id = o.id ORDER BY host, login LIMIT 100) a
-             WHERE NOT {is_suppressed("a")})::text AS accounts
+             WHERE NOT {is_suppressed("a")})::text AS accounts,
+           (SELECT coalesce(jsonb_agg(jsonb_build_object('host', m.host, 'login', m.login, 'active', s.active,
+                   'one_time', s.one_time, 'started_at', s.started_at, 'provider', s.provider)
+                   ORDER BY s.active DESC NULLS LAST, m.host, m.login), '[]')
+              FROM (SELECT s.* FROM accounts a JOIN sponsorships s ON s.sponsor_id = a.id
+                     WHERE a.organization_id = o.id ORDER BY s.maintainer_id LIMIT 100) s
+              JOIN accounts m ON m.id = s.maintainer_id WHERE NOT {is_suppressed("m")})::text AS funds
       FROM organizations o WHERE o.id = $1 AND NOT {is_suppressed("o")}"""
 _REPOSITORIES = f"""
     SELECT r.id AS key, r.public_id AS id, r.host, coalesce(r.current_path, r.path) AS path, r.description, r.stars,

@@ -397,14 +397,17 @@ async def hand_back_execution(connection: AsyncConnection, execution: Execution)
 
 
 async def get_execution(connection: AsyncConnection, public_id: UUID) -> Mapping[str, Any] | None:
-    """One run as the API shows it."""
-    row = (
-        await connection.execute(
-            text(
-                "SELECT public_id AS id, job, subject, queue, state, attempts, lost_leases, records_processed, outcome,"
-                " created_at, due_at, started_at, finished_at FROM job_executions WHERE public_id = :id"
-            ),
-            {"id": public_id},
-        )
-    ).first()
+    """One run as the API shows it, archived or not."""
+    row = (await connection.execute(_GET, {"id": public_id})).first()
     return row._mapping if row else None
+
+
+_SHOWN = (
+    "job, subject, queue, state, attempts, lost_leases, records_processed, outcome, created_at, due_at, started_at,"
+    " finished_at"
+)
+_GET = text(
+    f"SELECT public_id AS id, {_SHOWN} FROM job_executions WHERE public_id = :id UNION ALL"
+    f" SELECT a.public_id, {', '.join('e.' + name.strip() for name in _SHOWN.split(','))} FROM archived_executions a,"
+    " jsonb_populate_record(CAST(NULL AS job_executions), a.execution) e WHERE a.public_id = :id"
+)
