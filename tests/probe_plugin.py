@@ -156,7 +156,7 @@ KEPT: dict[str, Any] = {
             {"purl": "pkg:npm/right", "name": "right", "scope": "runtime"},
         ],
     },
-    "read_dump-probe.jsonl": [{"purl": "pkg:npm/left", "description": "pads", "dependencies": []}],
+    "read_dump-probe.jsonl": [{}, {"purl": "pkg:npm/left", "description": "pads", "dependencies": []}],
     "search_packages-pad": [
         {
             "items": [{"purl": "pkg:npm/left", "dependencies": []}, {"purl": "pkg:npm/right", "dependencies": []}],
