@@ -15,14 +15,15 @@ import uvloop
 _END_OF_HEAD = b"\r\n\r\n"
 
 
-async def ask(port: int, path: str, end: float, latencies: list[float]) -> int:
+async def ask(port: int, path: str, key: str, end: float, latencies: list[float]) -> int:
     """Ask on one connection until the end; returns the bytes of the last body.
 
     Raises:
         RuntimeError: An answer is no 200.
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n".encode()
+    own = f"x-api-key: {key}\r\n" if key else ""
+    request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n{own}\r\n".encode()
     length = 0
     while (started := time.perf_counter()) < end:
         writer.write(request)
@@ -50,11 +51,11 @@ async def _read_body(reader: asyncio.StreamReader, head: bytes) -> int:
     return length
 
 
-async def load(port: int, path: str, connections: int, seconds: float) -> dict[str, float]:
+async def load(port: int, path: str, connections: int, seconds: float, key: str = "") -> dict[str, float]:
     """Ask on several connections at once."""
     latencies: list[float] = []
     started, used = time.perf_counter(), time.process_time()
-    lengths = await asyncio.gather(*(ask(port, path, started + seconds, latencies) for _ in range(connections)))
+    lengths = await asyncio.gather(*(ask(port, path, key, started + seconds, latencies) for _ in range(connections)))
     took = time.perf_counter() - started
     latencies.sort()
     return {
@@ -67,4 +68,6 @@ async def load(port: int, path: str, connections: int, seconds: float) -> dict[s
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(load(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))))
+    print(
+        json.dumps(uvloop.run(load(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), *sys.argv[5:])))
+    )

@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,6 +32,16 @@ START_SECONDS = 60.0
 _TESTS = Path(__file__).resolve().parents[1]
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server and what it is asked for; without a key, the limits of this machine hold: none."""
+
+    title: str
+    port: int
+    path: str
+    key: str = ""
+
+
 async def measure_serving(bench: Bench) -> Measurement:
     """Requests per second of one process each, alternating."""
     found = Measurement("serving", f"The hottest page over HTTP, {CONNECTIONS} connections: API against bare ASGI")
@@ -37,14 +49,24 @@ async def measure_serving(bench: Bench) -> Measurement:
     api_port, bare_port = _free_port(), _free_port()
     bare_command = ["-m", "benchmarks.bare", str(bare_port), bench.database_url, statements]
     async with _api(bench, api_port, cached=False), _server(bare_command, {}, bare_port):
-        quotients = await _alternate(bench, found, ("wump api", api_port, PATH), ("bare ASGI", bare_port, PATH))
+        quotients = await _alternate(
+            bench, found, Target("wump api", api_port, PATH), Target("bare ASGI", bare_port, PATH)
+        )
     found.add_bar("requests/s, API / bare", quotients, at_least=0.75)
+    key = await _make_key(bench)
+    api_port = _free_port()
+    async with _api(bench, api_port, cached=False), _server(bare_command, {}, bare_port):
+        with_key = Target("wump api, with key and limit", api_port, PATH, key)
+        quotients = await _alternate(bench, found, with_key, Target("bare ASGI, beside it", bare_port, PATH))
+    found.add_bar("requests/s, API with key and limit / bare", quotients, at_least=0.6)
     api_port = _free_port()
     async with _api(bench, api_port, cached=True), _server(bare_command, {}, bare_port):
-        quotients = await _alternate(
-            bench, found, ("wump api, cached", api_port, PATH), ("bare ASGI, again", bare_port, PATH)
-        )
-    found.add_bar("requests/s, cached API / bare without a cache", quotients, at_least=2)
+        cached = Target("wump api, cached, with key and limit", api_port, PATH, key)
+        quotients = await _alternate(bench, found, cached, Target("bare ASGI, again", bare_port, PATH))
+        plain = Target("wump api, cached, without", api_port, PATH)
+        cost = await _alternate(bench, found, plain, cached)
+    found.add_bar("requests/s, cached with key and limit / bare without a cache", quotients, at_least=2)
+    found.add_bar("requests/s of cached answers, without / with key and limit", cost, at_most=1.35)
     found.notes.append(
         f"uvicorn with httptools and uvloop, rounds of {bench.size.serve_seconds:g} s. The client is a small"
         " one of our own in its own process; client, server and Postgres share the cores, so rates are lower than those"
@@ -66,11 +88,11 @@ async def measure_datasette(bench: Bench) -> Measurement:
         api_port, port = _free_port(), _free_port()
         command = ["-m", "benchmarks.datasette_app", str(port), str(file)]
         async with _api(bench, api_port, cached=False), _server(command, {}, port):
-            peer = ("Datasette", port, page_path(file, hottest))
+            peer = Target("Datasette", port, page_path(file, hottest))
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=START_SECONDS) as client:
-                rows = (await client.get(peer[2])).json()
+                rows = (await client.get(peer.path)).json()
             found.add_figure("Datasette, its page", "rows", [len(rows)])
-            quotients = await _alternate(bench, found, ("wump api", api_port, PATH), peer)
+            quotients = await _alternate(bench, found, Target("wump api", api_port, PATH), peer)
     found.add_bar("requests/s, API / Datasette", quotients, at_least=3)
     found.notes.append(
         f"Datasette {version('datasette')} on uvicorn as the API, over {copied:,} rows with the same columns in an"
@@ -79,16 +101,14 @@ async def measure_datasette(bench: Bench) -> Measurement:
     return found
 
 
-async def _alternate(
-    bench: Bench, found: Measurement, measured: tuple[str, int, str], baseline: tuple[str, int, str]
-) -> list[float]:
-    """Load two servers (title, port, path) in turn; returns the quotients of their rates."""
-    loads: dict[str, list[dict[str, float]]] = {measured[0]: [], baseline[0]: []}
-    for _, port, path in (measured, baseline):
-        await _load(port, path, bench.size.serve_seconds / 2)
+async def _alternate(bench: Bench, found: Measurement, measured: Target, baseline: Target) -> list[float]:
+    """Load two servers in turn; returns the quotients of their rates."""
+    loads: dict[str, list[dict[str, float]]] = {measured.title: [], baseline.title: []}
+    for target in (measured, baseline):
+        await _load(target, bench.size.serve_seconds / 2)
     for _ in range(2 if bench.size.name == "tiny" else 4):
-        for title, port, path in (measured, baseline):
-            loads[title].append(await _load(port, path, bench.size.serve_seconds))
+        for target in (measured, baseline):
+            loads[target.title].append(await _load(target, bench.size.serve_seconds))
     for title, items in loads.items():
         found.add_figure(title, "requests/s", [item["rate"] for item in items])
         found.add_figure(f"{title}, median answer", "ms", [item["p50_ms"] for item in items])
@@ -99,17 +119,32 @@ async def _alternate(
     return ratios(rates, base_rates)
 
 
-async def _load(port: int, path: str, seconds: float) -> dict[str, float]:
+async def _load(target: Target, seconds: float) -> dict[str, float]:
+    address = (str(target.port), target.path, str(CONNECTIONS), str(seconds), *filter(None, [target.key]))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.load", str(port), path, str(CONNECTIONS), str(seconds)),
-        env=_environment({}),
-        stdout=subprocess.PIPE,
+        *(sys.executable, "-m", "benchmarks.load", *address), env=_environment({}), stdout=subprocess.PIPE
     )
     output, _ = await process.communicate()
     if process.returncode:
         raise RuntimeError(f"the load generator ended with {process.returncode}")
     found: dict[str, float] = json.loads(output)
     return found
+
+
+async def _make_key(bench: Bench) -> str:
+    """A key whose limits are counted and never reached."""
+    wide = ("--tier", "operator", "--per-hour", "1000000000", "--per-burst", "1000000000")
+    settings = {"WUMP_DATABASE_URL": bench.database_url, "WUMP_VALKEY_URL": bench.valkey_url}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "wump_core", "keys", "create", f"benchmark {time.time():.0f}", *wide),
+        env=_environment(settings),
+        stdout=subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    found = re.search(rb"wump_[0-9A-Za-z]{8}_[0-9A-Za-z]{49}", output)
+    if found is None:
+        raise RuntimeError("no key could be made")
+    return found[0].decode()
 
 
 def _api(bench: Bench, port: int, *, cached: bool) -> AbstractAsyncContextManager[None]:

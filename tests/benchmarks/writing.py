@@ -24,6 +24,8 @@ from benchmarks.profiling import profile_statements
 WRITERS = 4
 MANY_WRITERS = 8
 BATCH = 100
+LARGE_BATCH = 500
+"""Nearer to what an import brings at once (1,000), and as many as keep a round short."""
 DEPENDENCIES = 10
 _SCOPES: tuple[Scope, ...] = ("runtime", "development", "peer", "optional")
 _FIELDS: dict[Scope, str] = dict(
@@ -38,11 +40,12 @@ async def measure_writing(bench: Bench) -> Measurement:
     rounds, engine = min(bench.size.rounds, 5), _engine(bench, WRITERS)
     rates: dict[str, list[float]] = {"new": [], "unchanged": [], "copy": []}
     for number in range(rounds + 1):
-        records = list(make_records(bench.size, f"w{number}", bench.seed * 1_000 + number, bench.size.saved_packages))
+        count = min(WRITERS * LARGE_BATCH, 5 * bench.size.saved_packages)
+        records = list(make_records(bench.size, f"w{number}", bench.seed * 1_000 + number, count))
         last = await bench.connection.fetchval("SELECT max(id) FROM statements")
-        new = await save_all(engine, records, WRITERS)
+        new = await save_all(engine, records, WRITERS, LARGE_BATCH)
         copied = await copy_statements(bench, last, number)
-        unchanged = await save_all(engine, records, WRITERS)
+        unchanged = await save_all(engine, records, WRITERS, LARGE_BATCH)
         await _fold(engine)
         if number:  # the first round makes temporary tables and prepares statements
             for name, rate in (("new", new), ("unchanged", unchanged), ("copy", copied)):
@@ -52,9 +55,9 @@ async def measure_writing(bench: Bench) -> Measurement:
     found.add_bar("new / COPY", ratios(rates["new"], rates["copy"]), at_least=0.1)
     found.add_bar("unchanged / COPY", ratios(rates["unchanged"], rates["copy"]), at_least=0.6)
     found.notes.append(
-        f"{rounds} rounds of {bench.size.saved_packages} packages with {DEPENDENCIES} dependencies each on average, in"
-        f" batches of {BATCH}: a transaction looks for what is unchanged, two more save the rest, and Postgres waits"
-        " for the disk at each commit"
+        f"{rounds} rounds of {WRITERS * LARGE_BATCH:,} packages with {DEPENDENCIES} dependencies each on average, in"
+        f" batches of {LARGE_BATCH}, half of an import's: a transaction looks for what is unchanged, two more save the"
+        " rest, and Postgres waits for the disk at each commit"
     )
     await _add_profiles(bench, found)
     await engine.dispose()
@@ -70,7 +73,7 @@ async def measure_contention(bench: Bench) -> Measurement:
     for number in range(rounds + 1):
         for shared in (True, False):
             records = list(_disjoint_records(bench.size, f"c{number}{shared:d}", shared=shared))
-            rate = await save_all(engine, records, MANY_WRITERS)
+            rate = await save_all(engine, records, MANY_WRITERS, BATCH)
             await _fold(engine)
             if number:
                 rates[shared].append(rate)
@@ -82,13 +85,13 @@ async def measure_contention(bench: Bench) -> Measurement:
     return found
 
 
-async def save_all(engine: AsyncEngine, records: Sequence[PackageRecord], writers: int) -> float:
+async def save_all(engine: AsyncEngine, records: Sequence[PackageRecord], writers: int, batch: int) -> float:
     """Save them in batches, several at once; returns statements per second."""
-    waiting = iter([records[start : start + BATCH] for start in range(0, len(records), BATCH)])
+    waiting = iter([records[start : start + batch] for start in range(0, len(records), batch)])
 
     async def write() -> None:
-        for batch in waiting:
-            await save(engine, batch)
+        for some in waiting:
+            await save(engine, some)
 
     started = time.perf_counter()
     await asyncio.gather(*(write() for _ in range(writers)))
