@@ -37,8 +37,12 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def own_logging() -> Iterator[None]:
-    """What a test, or a command that it ran, has set up for logging ends with it."""
+def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test, or a command that it ran, has set up for logging ends with it; no module keeps its logger."""
+    configure = structlog.configure
+    monkeypatch.setattr(
+        structlog, "configure", lambda **given: configure(**given | {"cache_logger_on_first_use": False})
+    )
     yield
     structlog.reset_defaults()
 

@@ -15,8 +15,8 @@ import json
 
 from pydantic import Field, SecretStr
 from wump_core import (
-    DependencyRecord, InvalidDump, InvalidManifest, InvalidResponse, ManifestRecord, PackageRecord, Page, ProviderHealth,
-    ProviderInfo, ProviderSettings, collect_items, hookimpl, make_purl,
+    DependencyRecord, InvalidDump, InvalidManifest, InvalidResponse, ManifestRecord, PackageRecord, Page,
+    ProviderHealth, ProviderInfo, ProviderSettings, collect_items, hookimpl, make_purl,
 )
 
 

@@ -123,9 +123,7 @@ class OrganizationDetails(OrganizationSummary):
     """An organization with its accounts, and whom they sponsor already."""
 
     accounts: list[Account]
-    funds: list[Sponsored] = Field(
-        description="Whom it sponsors publicly, a hundred at most."
-    )
+    funds: list[Sponsored] = Field(description="Whom it sponsors publicly, a hundred at most.")
     fetched_at: datetime | None = Field(description="When its hosts were asked about it last.")
 
 
