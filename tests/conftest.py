@@ -6,6 +6,7 @@ import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -40,9 +41,11 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test, or a command that it ran, has set up for logging ends with it; no module keeps its logger."""
     configure = structlog.configure
-    monkeypatch.setattr(
-        structlog, "configure", lambda **given: configure(**given | {"cache_logger_on_first_use": False})
-    )
+
+    def configure_unkept(**given: Any) -> None:
+        configure(**(given | {"cache_logger_on_first_use": False}))
+
+    monkeypatch.setattr(structlog, "configure", configure_unkept)
     yield
     structlog.reset_defaults()
 

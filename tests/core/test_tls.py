@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -34,7 +34,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @asynccontextmanager
-async def speaking_tls(port: int, certificate: tuple[Path, Path], *, postgres: bool) -> AsyncIterator[int]:
+async def speaking_tls(port: int, certificate: tuple[Path, Path], *, postgres: bool) -> AsyncGenerator[int]:
     """The port of a server that speaks TLS and hands on to a real one that doesn't."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
