@@ -43,7 +43,8 @@ def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     configure = structlog.configure
 
     def configure_unkept(**given: Any) -> None:
-        configure(**(given | {"cache_logger_on_first_use": False}))
+        given["cache_logger_on_first_use"] = False
+        configure(**given)
 
     monkeypatch.setattr(structlog, "configure", configure_unkept)
     yield
