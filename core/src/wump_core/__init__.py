@@ -60,14 +60,17 @@ from wump_core.sboms import read_spdx
 from wump_core.settings import ProviderSettings, TokenSettings
 from wump_core.values import (
     read_address,
+    read_claim,
     read_count,
     read_domain,
     read_flag,
+    read_funding,
     read_items,
     read_licence,
     read_mapping,
     read_text,
     read_time,
+    read_topics,
 )
 
 __all__ = [
@@ -129,16 +132,19 @@ __all__ = [
     "parse_repository_url",
     "parse_with",
     "read_address",
+    "read_claim",
     "read_count",
     "read_domain",
     "read_dump_files",
     "read_flag",
+    "read_funding",
     "read_items",
     "read_licence",
     "read_mapping",
     "read_spdx",
     "read_text",
     "read_time",
+    "read_topics",
     "reading_dump",
     "resolve_path",
 ]

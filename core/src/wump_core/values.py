@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from wump_core.records import FundingLink
+from wump_core.hosts import parse_repository_url
+from wump_core.records import MAX_FUNDING_LINKS, FundingLink, RepositoryClaim
 
 MAX_TEXT = 2_000
 MAX_COUNT = 2**53
@@ -73,3 +74,24 @@ def read_licence(value: object) -> str | None:
         return canonicalize_license_expression(value) if isinstance(value, str) and len(value) <= 255 else None
     except InvalidLicenseExpression:
         return None
+
+
+def read_claim(value: object) -> RepositoryClaim | None:
+    """The repository that an address names; null where it names none."""
+    found = parse_repository_url(value) if isinstance(value, str) else None
+    if found is None:
+        return None
+    return RepositoryClaim(host=found.host, path=found.path, owner=found.owner, directory=found.directory)
+
+
+def read_funding(value: object) -> tuple[FundingLink, ...] | None:
+    """Where money is asked for, out of a list of addresses; null where there is no list."""
+    if not isinstance(value, list):
+        return None
+    addresses = (address for item in value if (address := read_address(item)))
+    return tuple(FundingLink(url=address) for address in dict.fromkeys(addresses))[:MAX_FUNDING_LINKS]
+
+
+def read_topics(value: object) -> tuple[str, ...] | None:
+    """Short words, a hundred at most, out of a list; null where there is none."""
+    return tuple(text for item in value if (text := read_text(item, 255)))[:100] if isinstance(value, list) else None

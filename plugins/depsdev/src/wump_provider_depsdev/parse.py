@@ -15,6 +15,7 @@ from wump_core import (
     make_purl,
     parse_repository_url,
     read_address,
+    read_claim,
     read_count,
     read_flag,
     read_items,
@@ -91,16 +92,9 @@ def _parse_claim(version: dict[str, Any], links: dict[str, Any]) -> RepositoryCl
     ]
     for item in sorted(related, key=lambda item: str(item.get("relationProvenance")) not in _VERIFIED):
         project = read_text(read_mapping(item.get("projectKey")).get("id"), 255)
-        if project and (claim := _read_claim(f"https://{project}")):
+        if project and (claim := read_claim(f"https://{project}")):
             return claim.model_copy(update={"verified": str(item.get("relationProvenance")) in _VERIFIED})
-    return _read_claim(links.get("SOURCE_REPO"))
-
-
-def _read_claim(url: object) -> RepositoryClaim | None:
-    found = parse_repository_url(url) if isinstance(url, str) else None
-    if found is None:
-        return None
-    return RepositoryClaim(host=found.host, path=found.path, owner=found.owner, directory=found.directory)
+    return read_claim(links.get("SOURCE_REPO"))
 
 
 def parse_project(document: Any, host: str) -> RepositoryRecord:

@@ -9,7 +9,6 @@ from wump_core import (
     DependencyRecord,
     DependentRecord,
     Diagnostic,
-    FundingLink,
     NotFound,
     OrganizationRecord,
     PackageRecord,
@@ -20,15 +19,17 @@ from wump_core import (
     SponsorshipRecord,
     collect_items,
     make_purl,
-    parse_repository_url,
     read_address,
+    read_claim,
     read_count,
     read_flag,
+    read_funding,
     read_items,
     read_licence,
     read_mapping,
     read_text,
     read_time,
+    read_topics,
 )
 
 _PURL_TYPES = {"rubygems": "gem", "packagist": "composer", "go": "golang", "actions": "githubactions"}
@@ -76,8 +77,8 @@ def parse_package(purl: Purl, document: dict[str, Any], version: dict[str, Any] 
         description=read_text(document.get("description")),
         homepage=read_address(document.get("homepage")),
         licences=_parse_licences(document),
-        repository=parse_claim(document.get("repository_url")),
-        funding=_parse_funding(document.get("funding_links")),
+        repository=read_claim(document.get("repository_url")),
+        funding=read_funding(document.get("funding_links")),
         dependencies=dependencies,
         dependencies_unknown=None
         if dependencies is not None
@@ -92,21 +93,6 @@ def _parse_licences(document: dict[str, Any]) -> tuple[str, ...] | None:
     if not found and (text := read_text(document.get("licenses"))):
         found = [text]
     return tuple(dict.fromkeys(found))[:50] or None
-
-
-def _parse_funding(value: object) -> tuple[FundingLink, ...] | None:
-    if not isinstance(value, list):
-        return None
-    addresses = (address for item in value if (address := read_address(item)))
-    return tuple(FundingLink(url=address) for address in dict.fromkeys(addresses))[:100]
-
-
-def parse_claim(url: object) -> RepositoryClaim | None:
-    """The repository that an address names; null where it names none."""
-    found = parse_repository_url(url) if isinstance(url, str) else None
-    if found is None:
-        return None
-    return RepositoryClaim(host=found.host, path=found.path, owner=found.owner, directory=found.directory)
 
 
 def _parse_dependencies(
@@ -148,7 +134,7 @@ def parse_dependent(item: dict[str, Any]) -> DependentRecord:
     """
     return DependentRecord(
         purl=make_purl_text(item.get("ecosystem"), item["name"]),
-        repository=parse_claim(item.get("repository_url")),
+        repository=read_claim(item.get("repository_url")),
         direct=True,
         revision=read_text(item.get("latest_release_number"), 255),
     )
@@ -186,7 +172,7 @@ def parse_repository(item: dict[str, Any], host: str) -> RepositoryRecord:
         homepage=read_address(item.get("homepage")),
         language=read_text(item.get("language"), 255),
         licence=read_licence(item.get("license")),
-        topics=_parse_topics(item.get("topics")),
+        topics=read_topics(item.get("topics")),
         stars=read_count(item.get("stargazers_count")),
         forks=read_count(item.get("forks_count")),
         fork=read_flag(item.get("fork")),
@@ -197,10 +183,6 @@ def parse_repository(item: dict[str, Any], host: str) -> RepositoryRecord:
         created_at=read_time(item.get("created_at")),
         pushed_at=read_time(item.get("pushed_at")),
     )
-
-
-def _parse_topics(value: object) -> tuple[str, ...] | None:
-    return tuple(text for item in value if (text := read_text(item, 255)))[:100] if isinstance(value, list) else None
 
 
 def parse_owner(owner: dict[str, Any], account: dict[str, Any] | None, host: str) -> OrganizationRecord:
@@ -225,7 +207,7 @@ def parse_owner(owner: dict[str, Any], account: dict[str, Any] | None, host: str
         ),
         sponsors=read_count(sponsors.get("sponsors_count")),
         sponsoring=read_count(sponsors.get("sponsorships_count")),
-        funding=_parse_funding(owner.get("funding_links")),
+        funding=read_funding(owner.get("funding_links")),
     )
 
 

@@ -17,6 +17,7 @@ from wump_core import (
     read_licence,
     read_mapping,
     read_text,
+    read_topics,
 )
 
 _OWNER_KINDS: dict[str, Literal["organization", "user"]] = {"group": "organization", "user": "user"}
@@ -78,7 +79,7 @@ def parse_project(document: Any, host: str, languages: Any = None, *, public: bo
         description=read_text(project.get("description"), 2_000),
         language=_most_used(languages),
         licence=read_licence(read_mapping(project.get("license")).get("key")),
-        topics=_topics(project.get("topics", project.get("tag_list"))),
+        topics=read_topics(project.get("topics", project.get("tag_list"))),
         stars=project.get("star_count"),
         forks=project.get("forks_count"),
         fork=parent is not None if parent is not None or is_full else None,
@@ -157,11 +158,6 @@ def has_language(languages: Any, name: str) -> bool:
 
 def _identifier(value: Any) -> str | None:
     return str(value) if isinstance(value, int | str) else None
-
-
-def _topics(value: Any) -> tuple[str, ...] | None:
-    """As many as a record holds."""
-    return tuple(text for item in value if (text := read_text(item, 255)))[:100] if isinstance(value, list) else None
 
 
 def _flag(document: dict[str, Any], key: str) -> bool | None:

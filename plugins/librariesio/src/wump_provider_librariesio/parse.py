@@ -9,7 +9,6 @@ from wump_core import (
     DependencyRecord,
     DependentRecord,
     Diagnostic,
-    FundingLink,
     InvalidResponse,
     NotFound,
     OrganizationRecord,
@@ -20,15 +19,17 @@ from wump_core import (
     Scope,
     collect_items,
     make_purl,
-    parse_repository_url,
     read_address,
+    read_claim,
     read_count,
     read_flag,
+    read_funding,
     read_items,
     read_licence,
     read_mapping,
     read_text,
     read_time,
+    read_topics,
 )
 
 from wump_provider_librariesio.addresses import ECOSYSTEMS
@@ -76,8 +77,8 @@ def parse_package(purl: Purl, document: Any) -> PackageRecord:
         homepage=read_address(document.get("homepage")),
         licences=_parse_licences(document),
         deprecated=True if document.get("status") in _DEPRECATED else None,
-        repository=_parse_claim(document.get("repository_url")),
-        funding=_parse_funding(document.get("funding_urls")),
+        repository=read_claim(document.get("repository_url")),
+        funding=read_funding(document.get("funding_urls")),
         dependencies=dependencies,
         dependencies_unknown=None if dependencies is not None else "Libraries.io did not tell them",
         diagnostics=diagnostics,
@@ -109,20 +110,6 @@ def _parse_licences(document: dict[str, Any]) -> tuple[str, ...] | None:
     if not found and (text := read_text(document.get("licenses"))):
         found = [text]
     return tuple(dict.fromkeys(found))[:50] or None
-
-
-def _parse_funding(value: object) -> tuple[FundingLink, ...] | None:
-    if not isinstance(value, list):
-        return None
-    addresses = (address for item in value if (address := read_address(item)))
-    return tuple(FundingLink(url=address) for address in dict.fromkeys(addresses))[:100]
-
-
-def _parse_claim(url: object) -> RepositoryClaim | None:
-    found = parse_repository_url(url) if isinstance(url, str) else None
-    if found is None:
-        return None
-    return RepositoryClaim(host=found.host, path=found.path, owner=found.owner, directory=found.directory)
 
 
 def _parse_dependencies(value: object) -> tuple[tuple[DependencyRecord, ...] | None, tuple[Diagnostic, ...]]:
@@ -194,7 +181,7 @@ def parse_repository(document: Any) -> RepositoryRecord:
         homepage=read_address(document.get("homepage")),
         language=read_text(document.get("language"), 255),
         licence=read_licence(document.get("license")),
-        topics=_parse_topics(document.get("keywords")),
+        topics=read_topics(document.get("keywords")),
         stars=read_count(document.get("stargazers_count")),
         forks=read_count(document.get("forks_count")),
         fork=read_flag(document.get("fork")),
@@ -202,12 +189,8 @@ def parse_repository(document: Any) -> RepositoryRecord:
         default_branch=read_text(document.get("default_branch"), 255),
         created_at=read_time(document.get("created_at")),
         pushed_at=read_time(document.get("pushed_at")),
-        funding=_parse_funding(document.get("funding_urls")),
+        funding=read_funding(document.get("funding_urls")),
     )
-
-
-def _parse_topics(value: object) -> tuple[str, ...] | None:
-    return tuple(text for item in value if (text := read_text(item, 255)))[:100] if isinstance(value, list) else None
 
 
 _DOMAINS = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
