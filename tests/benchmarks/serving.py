@@ -133,7 +133,7 @@ async def _load(target: Target, seconds: float) -> dict[str, float]:
 
 async def _make_key(bench: Bench) -> str:
     """A key whose limits are counted and never reached."""
-    wide = ("--tier", "operator", "--per-hour", "1000000000", "--per-burst", "1000000000")
+    wide = ("--tier", "operator", "--per-hour", "100000000", "--per-burst", "100000000")
     settings = {"WUMP_DATABASE_URL": bench.database_url, "WUMP_VALKEY_URL": bench.valkey_url}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "wump_core", "keys", "create", f"benchmark {time.time():.0f}", *wide),

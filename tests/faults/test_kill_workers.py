@@ -38,7 +38,7 @@ from wump_worker.resources import open_resources
 from wump_worker.scheduler import TICK_SECONDS
 from wump_worker.settings import WorkerSettings
 
-PACKAGES = int(os.environ.get("WUMP_TEST_KILL_PACKAGES", "120"))
+PACKAGES = int(os.environ.get("WUMP_TEST_KILL_PACKAGES", "60"))
 SEED = int(os.environ.get("WUMP_TEST_KILL_SEED", "0")) or secrets.randbelow(10**6) + 1
 REPOSITORIES = PACKAGES // 4
 RUNS = PACKAGES + REPOSITORIES
