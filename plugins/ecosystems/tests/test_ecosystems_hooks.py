@@ -53,6 +53,27 @@ async def test_a_full_page_of_repositories_goes_on_behind_its_last_id() -> None:
     assert (len(page.items), page.next_cursor, page.complete) == (100, "repositories 105", False)
 
 
+async def test_a_part_that_fails_is_no_part_that_is_missing() -> None:
+    """Of a package whose newest version could not be had, the dependencies are not unknown: asking failed."""
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if path.endswith("/registries"):
+            return httpx.Response(200, json=[{"name": "registry.example", "purl_type": "npm", "default": True}])
+        if path.endswith("/hosts"):
+            return httpx.Response(200, json=[{"name": "GitHub", "url": "https://github.com"}])
+        failed = path.endswith("/latest_version") or "/accounts/" in path
+        return httpx.Response(503 if failed else 200, json={"name": "x", "login": "x"})
+
+    context = Context(
+        http=httpx.AsyncClient(transport=httpx.MockTransport(respond)), settings=EcosystemsSettings(), log=None
+    )
+    with pytest.raises(httpx.HTTPStatusError):
+        await packages.fetch_package(context, make_purl("npm", "x"))
+    with pytest.raises(httpx.HTTPStatusError):
+        await repositories.fetch_organization(context, "github.com", "x")
+
+
 @settings(max_examples=60, deadline=None)
 @given(VALUES, VALUES, VALUES)
 def test_values_of_any_kind_cost_themselves_or_are_named(one: Any, two: Any, three: Any) -> None:

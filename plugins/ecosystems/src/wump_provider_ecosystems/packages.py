@@ -1,5 +1,6 @@
 """Packages, and what depends on them."""
 
+import httpx
 from wump_core import Context, DependentRecord, PackageRecord, Page, Purl, collect_items
 
 from wump_provider_ecosystems.lists import (
@@ -34,7 +35,8 @@ async def fetch_package(context: Context, purl: Purl) -> PackageRecord:
     address = _package_address(context, registry, purl)
     package = parse_object((await fetch_document(context, address)).json(), "name")
     latest = await context.http.get(f"{address}/latest_version")
-    # A package without a version is one; what else goes wrong here leaves its dependencies unknown, too.
+    if latest.status_code != httpx.codes.NOT_FOUND:  # a package without a version is one
+        latest.raise_for_status()
     version = latest.json() if latest.is_success else None
     return parse_package(purl, package, version if isinstance(version, dict) else None)
 
@@ -90,7 +92,7 @@ async def _fetch_repositories(context: Context, purl: Purl, place: str) -> Page[
         f"{settings.repos_url}/usage/{quote_segment(purl.ecosystem)}/{name}/dependent_repositories",
         params={"after_id": str(after), "per_page": str(PAGE_SIZE), "sort": "id", "order": "asc"},
     )
-    if response.status_code == 404:  # it was never asked to count this one
+    if response.status_code == httpx.codes.NOT_FOUND:  # it was never asked to count this one
         return Page(items=(), complete=False)
     response.raise_for_status()
     found = parse_list(response.json())

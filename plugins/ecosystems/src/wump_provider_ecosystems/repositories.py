@@ -1,5 +1,6 @@
 """Repositories and the accounts that own them, as its repository and sponsor services know them."""
 
+import httpx
 from wump_core import (
     Context,
     NotFound,
@@ -57,6 +58,8 @@ async def fetch_organization(context: Context, host: str, login: str) -> Organiz
     )
     owner = parse_object(response.json(), "login")
     response = await context.http.get(f"{settings.sponsors_url}/accounts/{quote_segment(login.lower())}")
+    if response.status_code != httpx.codes.NOT_FOUND:  # the sponsor service doesn't know every account
+        response.raise_for_status()
     account = response.json() if response.is_success else None
     return parse_owner(owner, account, host)
 
