@@ -160,6 +160,7 @@ def test_scopes():
         ("soft", "6", "peer", True, "peerDependencies"),
         ("hard", "7", "peer", False, "peerDependencies"),
         ("both", "8", "development", False, "devDependencies"),
+        ("bundled", None, "runtime", False, "bundleDependencies"),
     ]
     assert fields == []
 

@@ -82,6 +82,13 @@ def test_bun_lock(read, rows):
     assert [(found.field, found.line) for found in record.diagnostics] == [("packages.broken", 50)]
 
 
+def test_the_project_itself_is_no_package_of_its_bun_lock(read, rows):
+    packages = {"app": ["app@root:", {"bin": {"app": "a.js"}}], "one": ["one@1.0.0", "", {}, "sha512-x"]}
+    workspaces = {"": {"name": "app", "dependencies": {"one": "^1"}}}
+    record = read("bun.lock", json.dumps({"lockfileVersion": 1, "workspaces": workspaces, "packages": packages}))
+    assert (record.status, rows(record)) == ("ok", ["1: one ^1 1.0.0 runtime"])
+
+
 DENO = """{
   // what this is
   "name": "@acme/app",
@@ -156,6 +163,17 @@ def test_deno_lock(read, rows, version):
         f"{first - 3}: @std/path ^1.0.0 1.0.6 runtime url",
         f"{first - 2}: @std/internal None 1.0.0 runtime transitive url",
     ]
+
+
+def test_an_import_map_in_a_file_of_its_own_is_read(read, rows):
+    record = read("import_map.json", '{"imports": {\n"one": "npm:one@1",\n"@/": "./src/"}}')
+    assert (record.format, rows(record)) == ("deno.json", ["2: one 1 None runtime"])
+
+
+def test_a_name_of_jsr_has_a_scope(read, rows):
+    record = read("deno.lock", '{"version": "5", "jsr": {"@std/path@1.0.6": {},\n"@std@1.0.0": {}, "std@1.0.0": {}}}')
+    assert rows(record) == ["1: @std/path None 1.0.6 runtime transitive url"]
+    assert [found.field for found in record.diagnostics] == ["jsr.@std@1.0.0", "jsr.std@1.0.0"]
 
 
 def test_deno_lock_of_version_2(read, rows):

@@ -144,6 +144,18 @@ def test_version_1_alone_takes_the_range_that_led_to_a_package(read, rows):
     ]
 
 
+def test_an_alias_of_nothing_is_no_package(read, rows):
+    record = read("package-lock.json", '{"lockfileVersion": 1, "dependencies": {"a": {"version": "npm:"}}}')
+    assert (rows(record), [found.message for found in record.diagnostics][-1]) == ([], "not an npm package name")
+
+
+def test_an_address_that_names_no_file_is_a_registry(read, rows):
+    mirror = "https://mirror.example/feed/npm/registry/"
+    packages = {"node_modules/one": {"version": "1.0.0", "resolved": mirror}}
+    record = read("package-lock.json", json.dumps({"lockfileVersion": 3, "packages": packages}))
+    assert rows(record) == ["1: one None 1.0.0 runtime transitive"]
+
+
 def test_equal_names_that_follow_each_other_have_lines_of_their_own(read, rows):
     text = (
         '{"dependencies": {\n"a": {"version": "1", "dependencies": {\n"b": {"version": "2"}}},\n"b": {"version": "3"}}}'

@@ -303,6 +303,9 @@ catalogs:
         three: [1]
 overrides:
   two: 1
+configDependencies:
+  "@acme/plugin": 1.0.0+sha512-x
+  other: {integrity: 2.0.0+sha512-y, tarball: https://registry.example/other-2.0.0.tgz}
 """
 
 
@@ -315,6 +318,8 @@ def test_catalogs(read, rows):
         "7: one ^0.9 None unknown legacy",
         "7: two 1.10 None unknown legacy",
         "9: one 2 None unknown beta",
+        "14: @acme/plugin 1.0.0+sha512-x None build",
+        "15: other 2.0.0+sha512-y None build",
     ]
     assert [(found.field, found.line) for found in record.diagnostics] == [("catalogs.beta.three", 10)]
 

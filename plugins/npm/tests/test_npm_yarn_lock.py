@@ -214,3 +214,20 @@ def test_what_is_no_lockfile_is_invalid(read, text):
 def test_an_empty_lockfile_has_no_dependencies(read):
     record = read("yarn.lock", "# yarn lockfile v1\n\n")
     assert (record.dependencies, record.status) == ((), "ok")
+
+
+def test_an_alias_among_the_ranges_of_an_entry_tells_the_real_name(read, rows):
+    text = '"a@^1", "a@npm:@acme/a@1.5.0", "a@~1.5":\n  version "1.5.0"\n'
+    assert rows(read("yarn.lock", text)) == ["1: @acme/a(a) None 1.5.0 unknown"]
+
+
+def test_berry_without_an_entry_for_the_project_takes_the_manifest_beside_it(read, rows):
+    text = "__metadata:\n  version: 8\n" + "".join(
+        f'"{name}@npm:^1":\n  version: 1.0.0\n  resolution: "{name}@npm:1.0.0"\n' for name in ("one", "tool")
+    )
+    manifest = {"dependencies": {"one": "^1"}, "devDependencies": {"tool": "^1"}}
+    record = read("a/yarn.lock", text, **{"a/package.json": json.dumps(manifest)})
+    assert (record.status, record.needs) == ("ok", ("a/package.json",))
+    assert rows(record) == ["3: one ^1 1.0.0 runtime", "6: tool ^1 1.0.0 development"]
+    alone = read("a/yarn.lock", text)
+    assert (alone.status, alone.needs) == ("partial", ("a/package.json",))

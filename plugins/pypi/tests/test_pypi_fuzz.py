@@ -125,8 +125,9 @@ def write(path: str, found: list[str], gap: str) -> str:
             return gap.join(f'[[packages]]\nversion = "1"\nname = "{name}"\n' for name in found)
         case "Pipfile.lock":
             return json.dumps({"default": {name: {"version": "==1", "hashes": []} for name in found}}, indent=4)
-        case "Pipfile":
-            return "[packages]\n" + gap.join(f'{name} = "*"\n' for name in found)
+        case "Pipfile" | "pixi.toml":
+            table = "packages" if path == "Pipfile" else "pypi-dependencies"
+            return f"[{table}]\n" + gap.join(f'{name} = "*"\n' for name in found)
         case "setup.cfg":
             return "[options]\ninstall_requires =\n" + gap.join(f"    {name}\n" for name in found)
         case "setup.py":

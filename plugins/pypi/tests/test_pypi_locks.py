@@ -313,6 +313,46 @@ def test_uv_lock_tells_all_by_itself() -> None:
     assert record.dependencies[5].marker == "extra == 'fast'"
 
 
+def test_the_project_of_a_uv_lock_need_not_be_listed_as_a_member() -> None:
+    package = '[[package]]\nname = "{}"\nsource = {{ {} }}\ndependencies = [{{ name = "alpha" }}]\n'
+    text = '[manifest]\nmembers = ["part"]\n' + package.format("own", 'virtual = "."')
+    text += package.format("part", 'editable = "part"') + '[[package]]\nname = "alpha"\nversion = "1"\n'
+    record = parse("uv.lock", text)
+    assert [(d.name, d.direct) for d in record.dependencies] == [("alpha", True)]
+
+
+def test_uv_lock_that_has_only_the_metadata_of_its_project() -> None:
+    record = parse(
+        "uv.lock",
+        """\
+        [[package]]
+        name = "own"
+        source = { virtual = "." }
+        [package.metadata]
+        requires-dist = [
+            { name = "alpha", specifier = ">=1" },
+            { name = "extra-only", marker = "extra == 'more'" },
+        ]
+        requires-dev = { dev = [{ name = "tool" }] }
+        [[package]]
+        name = "alpha"
+        dependencies = [{ name = "beta" }]
+        [[package]]
+        name = "beta"
+        [[package]]
+        name = "extra-only"
+        [[package]]
+        name = "tool"
+        """,
+    )
+    assert [(d.name, d.scope, d.direct, d.groups) for d in record.dependencies] == [
+        ("alpha", "runtime", True, ()),
+        ("beta", "runtime", False, ()),
+        ("extra-only", "optional", True, ("more",)),
+        ("tool", "development", True, ("dev",)),
+    ]
+
+
 def test_uv_locks_of_a_script_and_of_the_first_versions() -> None:
     script = parse(
         "tool.py.lock",

@@ -269,3 +269,34 @@ def test_poetry_2_says_where_a_standard_requirement_comes_from() -> None:
         '[project]\ndependencies = ["alpha>=1"]\n[tool.poetry.dependencies]\nAlpha = {git = "https://github.com/me/a"}\n',
     )
     assert [(d.name, d.requirement, d.source, d.purl) for d in record.dependencies] == [("alpha", ">=1", "git", None)]
+
+
+def test_pixi_toml_of_all_features_and_platforms() -> None:
+    record = parse(
+        "pixi.toml",
+        """\
+        [workspace]
+        name = "sample"
+        version = "1"
+        [dependencies]
+        conda-only = "*"
+        [pypi-dependencies]
+        alpha = ">=1"
+        own = { path = ".", editable = true }
+        [target.win-64.pypi-dependencies]
+        beta = { version = "*" }
+        [feature.test.pypi-dependencies]
+        tester = "==3"
+        [feature.docs.target.linux-64.pypi-dependencies]
+        writer = "*"
+        """,
+    )
+    assert record.project is not None
+    assert (record.status, record.project.name, record.project.version) == ("ok", "sample", "1")
+    assert [(d.name, d.requirement, d.scope, d.groups, d.source, d.line) for d in record.dependencies] == [
+        ("alpha", ">=1", "runtime", (), "registry", 7),
+        ("own", ".", "runtime", (), "path", 8),
+        ("beta", "*", "runtime", (), "registry", 10),
+        ("tester", "==3", "test", ("test",), "registry", 12),
+        ("writer", "*", "development", ("docs",), "registry", 14),
+    ]

@@ -147,6 +147,11 @@ def test_poetry() -> None:
     assert [diagnostic.line for diagnostic in record.diagnostics] == [15]
 
 
+def test_poetry_itself_may_need_plugins() -> None:
+    plugins = '[tool.poetry.requires-plugins]\nexporter = ">=1.8"\nown = {path = "plugin"}\n'
+    assert rows(parse(plugins)) == [("exporter", ">=1.8", "build", (), 2), ("own", "plugin", "build", (), 3)]
+
+
 def test_poetry_2_only_enriches_the_standard_table() -> None:
     text = (
         '[project]\ndependencies = ["a>=1"]\n[tool.poetry.dependencies]\nA = {version = "*", source = "x"}\nb = "1"\n'

@@ -76,6 +76,7 @@ def test_every_kind_of_line() -> None:
         ("alpha >= 2 [x]", []),
         ("alpha [platform:rpm x]", []),
         ("alpha beta", []),
+        ("alpha == '1.0'", []),
         ("git://what@::/:/:/", []),
     ],
 )

@@ -234,3 +234,18 @@ def test_values_are_joined_as_configparser_joins_them(options: list) -> None:
         found.setdefault(value.option, []).append(value.text)
     expected = {name: [line for line in reader["s"][name].splitlines() if line] for name in reader["s"]}
     assert {name: [line for line in lines if line] for name, lines in found.items()} == expected
+
+
+def test_a_call_of_setup_inside_a_function_does_not_replace_the_one_outside() -> None:
+    inner = "def build():\n    setup(name='other', install_requires=['b'], tests_require=['t'])\n"
+    record = parse("setup.py", f"{inner}setup(name='own', install_requires=['a'])\n")
+    assert record.project is not None
+    assert record.project.name == "own"
+    assert [(d.name, d.scope, d.line) for d in record.dependencies] == [("a", "runtime", 3), ("t", "test", 2)]
+
+
+def test_the_encoding_that_a_script_names_is_taken() -> None:
+    text = "# -*- coding: {} -*-\nsetup(description='\u4e2d\u6587', install_requires=['a'])\n"
+    for encoding in ("big5", "gb18030", "euc_jp", "shift_jis"):
+        record = provider.parse_manifest("setup.py", text.format(encoding).encode(encoding), {})
+        assert [(d.name, d.line) for d in record.dependencies] == [("a", 2)]

@@ -1,8 +1,8 @@
 """Dependencies: npm's dependency maps become records, whether a registry or a repository states them.
 
 Source: npm's `package.json` documentation, the sections on `dependencies`, `devDependencies`,
-`peerDependencies`, `peerDependenciesMeta` and `optionalDependencies`. `bundleDependencies` only repeats names
-of the other maps and adds nothing.
+`peerDependencies`, `peerDependenciesMeta`, `optionalDependencies` and `bundleDependencies`. The last repeats names of
+the other maps; what it names alone npm adds to `dependencies` without a range (npm/normalize-package-data).
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,6 +24,8 @@ SCOPE_BY_FIELD: dict[str, Scope] = {
     "peerDependencies": "peer",
     "devDependencies": "development",
 }
+
+_BUNDLED = ("bundleDependencies", "bundledDependencies")
 
 Lines: TypeAlias = Mapping[tuple[str, ...], int]
 """Line by path in the document: `("dependencies",)`, `("dependencies", "express")`."""
@@ -51,9 +53,27 @@ def parse_dependencies(
         for record in records["peerDependencies"]
     ]
     everything = [record for of_field in records.values() for record in of_field]
+    named = {record.alias or record.name for record in everything} | {package}
+    for field in _BUNDLED:
+        everything += _list_bundled(field, manifest.get(field), named, lines or {})
     if len(everything) > MAX_DEPENDENCIES:
         diagnostics.add("dependencies", f"only the first {MAX_DEPENDENCIES} dependencies were kept")
     return tuple(everything[:MAX_DEPENDENCIES])
+
+
+def _list_bundled(field: str, names: object, named: set[str | None], lines: Lines) -> Iterator[DependencyRecord]:
+    """What is only bundled; `true` stands for all that the other maps name."""
+    for name in names[:MAX_DEPENDENCIES] if isinstance(names, list) else ():
+        if isinstance(name, str) and name not in named and (purl := _find_purl(name)):
+            named.add(name)
+            yield DependencyRecord(purl=purl, name=name, scope="runtime", field=field, line=lines.get((field,)))
+
+
+def _find_purl(name: str) -> str | None:
+    try:
+        return str(make_purl("npm", name))
+    except InvalidPurl:
+        return None
 
 
 def _list_optional_peers(manifest: Mapping[str, Any], diagnostics: Diagnostics, lines: Lines) -> set[str]:

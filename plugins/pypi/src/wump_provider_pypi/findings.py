@@ -36,10 +36,9 @@ class Findings:
 
     def stop(self, *, field: str | None = None, line: int | None = None) -> bool:
         """Whether a bound is reached: then the rest is left out, which is noted here."""
-        full = (
-            len(self._rows) >= MAX_DEPENDENCIES
-            or self._number_of_notes >= MAX_NOTES
-            or len(self._notes) >= MAX_DIAGNOSTICS - 1
+        full = len(self._rows) >= MAX_DEPENDENCIES or (
+            self._number_of_notes >= MAX_DIAGNOSTICS - 1
+            and (self._number_of_notes >= MAX_NOTES or len(self._notes) >= MAX_DIAGNOSTICS - 1)
         )
         if full and len(self._notes) < MAX_DIAGNOSTICS:
             message = (

@@ -28,7 +28,7 @@ _CANONICAL_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _EXTRAS = re.compile(r"\s*\[[^\]]*\]")
 _COMMENT = re.compile(r"\s#")
 _PLAUSIBLE = re.compile(
-    r"\s*(?:\[[\w\s.,-]*\]\s*)?(?:\Z|[@;(]|(?:[<>=!~]=|===|[<>~^])\s*[^\s<>=!~^,;\[][^,;\[]*(?:[,;]|\Z))"
+    r"\s*(?:\[[\w\s.,-]*\]\s*)?(?:\Z|[@;(]|(?:[<>=!~]=|===|[<>~^])\s*[^\s<>=!~^,;\['\"][^,;\[]*(?:[,;]|\Z))"
 )
 """What may stand behind a name. Versions that only older tools take, such as `==dev`, are no reason to doubt."""
 _LINE_BREAK = re.compile(r"[\r\n]+[ \t]*")
@@ -126,9 +126,8 @@ def canonical_name(name: str) -> str:
     return name if _CANONICAL_NAME.fullmatch(name) else canonicalize_name(name)
 
 
+@lru_cache(maxsize=4_096)  # the same packages are asked for everywhere
 def _purl_of(name: str) -> str | None:
-    if len(name) > MAX_NAME:
-        return None
     if _CANONICAL_NAME.fullmatch(name):
         return f"pkg:pypi/{name}"
     return f"pkg:pypi/{canonicalize_name(name)}" if _WHOLE_NAME.fullmatch(name) else None
@@ -159,25 +158,30 @@ def make_dependency(
     if marker and not is_marker(marker):
         problem = f"{quote(name)}: {quote(marker)} is no valid marker: left out"
         readable, marker = "extra" not in marker, None
-    row: Row = {"purl": None, "name": name, "scope": place.scope, "field": place.field, "line": place.line}
+    field, line, scope, groups, optional, direct = place
+    row: Row = {"purl": None, "name": name, "scope": scope, "field": field, "line": line}
     if source == "registry":
-        row["purl"] = _purl_of(name)
-        if row["purl"] is None:
+        row["purl"] = purl = _purl_of(name) if len(name) <= MAX_NAME else None
+        if purl is None:
             return Reading(None, f"{quote(name)} is no package name: expected ASCII letters, digits, `-`, `_` and `.`")
     else:
         row |= {"name": shorten(name, MAX_NAME), "source": source}
-    if place.groups or place.optional or not place.direct:
-        row |= {"groups": _join_groups(place.groups), "optional": place.optional, "direct": place.direct}
+    if groups:
+        row["groups"] = _join_groups(groups)
+    if optional:
+        row["optional"] = True
+    if not direct:
+        row["direct"] = False
     if resolved_version:
         row["resolved_version"] = resolved_version
     if requirement:
         row["requirement"] = without_credentials(requirement) if "@" in requirement else requirement
     if marker:
         _add_marker(row, marker)
-    if len(requirement or "") > MAX_TEXT or len(marker or "") > MAX_TEXT:
+    if (requirement and len(requirement) > MAX_TEXT) or (marker and len(marker) > MAX_TEXT):
         problem = problem or f"{quote(name)} has more text than {MAX_TEXT:,} characters: cut"
         row |= {key: shorten(row[key], MAX_TEXT) for key in ("requirement", "marker") if key in row}
-    if not readable and place.scope == "runtime":
+    if not readable and scope == "runtime":
         row["scope"] = "unknown"
     return Reading(row, problem)
 

@@ -62,7 +62,8 @@ FORMATS: tuple[Format, ...] = (
         ("pnpm-workspace.yaml",),
         "manifest",
         _MB,
-        "The catalogs; which package asks for what in them its package.json says, so scope is unknown.",
+        "The catalogs; which package asks for what in them its package.json says, so scope is unknown. And "
+        "`configDependencies`, as build.",
         parse_pnpm_workspace,
     ),
     Format(
@@ -75,10 +76,11 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         "deno.json",
-        ("deno.json", "deno.jsonc"),
+        ("deno.json", "deno.jsonc", "import_map.json"),
         "manifest",
         _MB,
-        "`npm:`, `jsr:` and web addresses of `imports` and `scopes`; JSR's packages have no purl. No import map files.",
+        "`npm:`, `jsr:` and web addresses of `imports` and `scopes`, also of an import map of that name, and of types, "
+        "JSX and plugins of the linter; JSR's packages have no purl.",
         parse_deno_json,
     ),
     Format(

@@ -18,6 +18,9 @@ from wump_provider_npm.manifests.json_text import MAX_KEY_LENGTH, KeyFinder, dec
 from wump_provider_npm.manifests.locked import Roots, find_scopes, merge
 from wump_provider_npm.manifests.references import find_commit, find_requirement, find_source, split_descriptor
 
+_ROOT = "root:"
+"""What stands for the version of the project itself."""
+
 _Statements = dict[str, dict[str, tuple[str, str]]]
 """What the workspaces ask for: by key of the package, by the name it is asked for under, (field, range)."""
 
@@ -72,7 +75,8 @@ def _read_packages(lock: Mapping[str, Any], text: bytes, findings: Findings) -> 
     for key, values in _map(lock.get("packages")).items():
         line = find_line(key)
         if isinstance(values, list) and values and isinstance(values[0], str) and "@" in values[0][1:]:
-            packages[key] = _Package(values, line)
+            if not values[0].endswith(f"@{_ROOT}"):
+                packages[key] = _Package(values, line)
         else:
             findings.note(f"packages.{key}"[:255], "not an entry of a lockfile", line)
     return packages

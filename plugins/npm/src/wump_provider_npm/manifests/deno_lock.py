@@ -81,7 +81,7 @@ def _list_dependencies(
 ) -> Iterator[Dependency]:
     for key, line in lines.items():
         name, version = split_descriptor(key)
-        if not version:
+        if not version or (registry == "jsr" and not name.partition("/")[2]):
             findings.note(f"{registry}.{key}"[:255], "not a name and a version", line)
             continue
         specifier = asked.get((registry, key)) or asked.get((registry, f"{name}@{version.partition('_')[0]}"))

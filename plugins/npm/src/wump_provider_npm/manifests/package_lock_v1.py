@@ -99,8 +99,7 @@ def _make(name: str, package: _Package, statement: Declared | None, line: int | 
     real_name, version = name, written
     source: DependencySource = "registry"
     if written.startswith("npm:"):
-        alias_of, version = split_descriptor(written.removeprefix("npm:"))
-        real_name = alias_of or name
+        real_name, version = split_descriptor(written.removeprefix("npm:"))
     elif ":" in written:
         source = find_source(written)
         if source == "git":

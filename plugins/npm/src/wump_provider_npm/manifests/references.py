@@ -46,7 +46,9 @@ def _find_source_of_web_address(address: str, name: str, version: str | None) ->
         return "url"
     # Mirrors lay their files out in ways of their own, but name them as the registry does.
     is_named_alike = bool(version) and f"{name.rpartition('/')[2]}-{version}" in address
-    return "registry" if "/download/" in path or is_named_alike else "url"
+    # An address that ends with a slash names no file: some mirrors tell only their own.
+    is_registry = "/download/" in path or is_named_alike or (bool(version) and path.endswith("/"))
+    return "registry" if is_registry else "url"
 
 
 def split_descriptor(text: str) -> tuple[str, str]:

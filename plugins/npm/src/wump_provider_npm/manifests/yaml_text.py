@@ -31,6 +31,10 @@ from wump_provider_npm.manifests.yaml_flow import (
 _NEXT_CONTENT = re.compile(r"^([ \t]*)([^ \t\n#][^\n]*)", re.MULTILINE)
 _LINE = re.compile(r"( *)([^\n]*)(?:\n|\Z)")
 _SEPARATOR = re.compile(r":(?=[ \t]|\Z)")
+_PLAIN_ENTRY = re.compile(r"""(?:([A-Za-z0-9_/][^\s:#]*)|'([^'\n]+)'):(?:[ ]+([^\s#].*))?""")
+_PLAIN_PAIR = re.compile(r"""\{(?:([A-Za-z0-9_]+): (?:([A-Za-z0-9][\w.+/=-]*)|'([^'\n]*)'))?\}""", re.ASCII)
+"""What nearly all keys, and nearly all collections in brackets, look like; whatever fits needs no further look."""
+_INDICATORS = frozenset("&*!|>\"'{[@`%]},-?")
 _KEY_END = re.compile(r"[ \t]*:(?=[ \t]|\Z)")
 
 
@@ -82,15 +86,16 @@ class _Reader:
         if found is None:
             self.indent, self.text = -1, ""
             return
+        blanks, text = found.groups()
         start, self._at = found.start(), min(found.end() + 1, len(self._source))
-        self._end = found.start(2) + len(found[2].rstrip(" \t"))
+        self.indent, self.text = len(blanks), text.rstrip(" \t")
+        self._end = start + self.indent + len(self.text)
         self.line += self._source.count("\n", self._counted_to, start)
         self._counted_to = start
-        self.indent, self.text = len(found[1]), found[2].rstrip(" \t")
         if self.indent == 0 and self.text[:3] in ("---", "...") and self.text[3:4] in ("", " ", "\t"):
             rest = self.text[3:].strip()
             self.indent, self.text = (-1, "") if not rest or rest.startswith("#") else (0, rest)
-        elif "\t" in found[1]:
+        elif "\t" in blanks:
             self._fail("a tab can't indent")
 
     def _block(self) -> Node:
@@ -156,6 +161,8 @@ class _Reader:
     def _split_key(self) -> tuple[str, str] | None:
         """The key that the current line starts with, and what stands behind its colon; null if there is none."""
         text = self.text
+        if plain := _PLAIN_ENTRY.fullmatch(text):
+            return plain[1] or plain[2], plain[3] or ""
         if text[0] in "\"'":
             found = (DOUBLE_QUOTED if text[0] == '"' else SINGLE_QUOTED).match(text)
             colon = _KEY_END.match(text, found.end()) if found else None
@@ -173,27 +180,32 @@ class _Reader:
     def _scalar(self, text: str, indent: int) -> Node:
         """A value that starts as `text`; lines that are indented deeper than `indent` go on with it."""
         start = text[0]
-        if start in "&*!":
+        if start in _INDICATORS:
+            if start in "|>":
+                return self._literal(indent, folded=start == ">")
+            if start in "\"'":
+                return self._quoted(text)
+            if start in "{[":
+                return self._flow(text)
+            self._refuse(text)
+        parts = [_without_comment(text)]
+        self._next()
+        while self.indent > indent:
+            parts.append(_without_comment(self.text))
+            self._next()
+        plain = " ".join(parts)
+        if len(parts) == 1 and ":" in plain and _SEPARATOR.search(plain):
+            self._fail("a mapping can't start here")
+        return None if plain in NULLS else plain
+
+    def _refuse(self, text: str) -> None:
+        """Refuse what a plain scalar can't start with."""
+        if text[0] in "&*!":
             self._fail("aliases, anchors and tags are not read")
         if text.startswith(("- ", "? ")):
             self._fail("a list or mapping can't start here")
-        if start in "|>":
-            return self._literal(indent, folded=start == ">")
-        if start in "\"'":
-            return self._quoted(text)
-        if start in "{[":
-            return self._flow(text)
-        if start in "@`%]},":
+        if text[0] in "@`%]},":
             self._fail("a value can't start so")
-        parts = [COMMENT.sub("", text).rstrip(" \t")]
-        self._next()
-        while self.indent > indent:
-            parts.append(COMMENT.sub("", self.text).rstrip(" \t"))
-            self._next()
-        plain = " ".join(parts)
-        if len(parts) == 1 and _SEPARATOR.search(plain):
-            self._fail("a mapping can't start here")
-        return None if plain in NULLS else plain
 
     def _literal(self, indent: int, *, folded: bool) -> str:
         """A block scalar; nothing wump reads is one, so trailing line feeds aren't kept."""
@@ -215,6 +227,13 @@ class _Reader:
         return unquote(found[0])
 
     def _flow(self, text: str) -> Node:
+        if plain := _PLAIN_PAIR.fullmatch(text):
+            found, (key, value, quoted) = YamlMap(), plain.groups()
+            if key:
+                found[key] = quoted if value is None else None if value in NULLS else value
+                found.lines[key] = self.line
+            self._next()
+            return found
         node, end = Flow(self.line).read(self._source, self._end - len(text))
         self._go_behind(end)
         return node
@@ -229,3 +248,7 @@ class _Reader:
 
     def _fail(self, message: str) -> NoReturn:
         fail(message, self.line)
+
+
+def _without_comment(text: str) -> str:
+    return COMMENT.sub("", text).rstrip(" \t") if "#" in text else text

@@ -33,7 +33,7 @@ class _Entry:
     descriptors: list[str]
     version: str | None
     source: DependencySource
-    line: int
+    line: int | None
     folder: str | None = None
     needs: dict[str, str] = field(default_factory=dict)
     wants: dict[str, str] = field(default_factory=dict)
@@ -73,12 +73,21 @@ def parse_berry(path: str, content: bytes, siblings: Mapping[str, bytes]) -> Man
     findings = Findings()
     graph = _read_graph(parse_yaml(content), findings)
     projects = [entry for entry in graph.entries if entry.folder is not None]
+    if graph.entries and not projects:
+        projects = [_make_root(path, siblings)]
     needs = {entry: resolve_path(path, f"{entry.folder}/{NAME}") for entry in projects}
     statements = _list_statements(graph, projects, needs, siblings, findings)
     findings.add(merge(_list_dependencies(graph, statements)))
     root = next((entry.name for entry in projects if entry.folder == "."), None)
     project = parse_project(root, None, findings)
     return findings.finish(path, "yarn.lock", "lockfile", project, filter(None, needs.values()))
+
+
+def _make_root(path: str, siblings: Mapping[str, bytes]) -> _Entry:
+    """The project of a lockfile that has no entry for it, by the package.json beside it."""
+    declared = list_declared(read_manifest(siblings.get(resolve_path(path, NAME) or "")) or {})
+    needs = {name: one.written for name, one in declared.items()}
+    return _Entry("", [NAME], None, "workspace", None, ".", needs)
 
 
 def _read_graph(documents: list[YamlMap], findings: Findings) -> _Graph:

@@ -157,13 +157,17 @@ def _find_source(entry: _Entry, name: str, version: str | None) -> DependencySou
 
 
 def _list_names(entry: _Entry) -> dict[str, tuple[str, str | None]]:
-    """Under which names an entry is installed, with its real name and, where that is another one, the alias."""
+    """Under which names an entry is installed, with its real name and, where that is another one, the alias.
+
+    One pattern with an alias tells it for all of a name: `resolutions` may lead plain ranges to the alias.
+    """
     names: dict[str, tuple[str, str | None]] = {}
     for pattern in entry.patterns:
         name, written = split_descriptor(pattern)
         target = split_descriptor(written.removeprefix("npm:"))[0] if written.startswith("npm:") else name
         is_alias = target != name and not target[:1].isdigit() and target[:1] not in "^~><=*"
-        names.setdefault(name, (target, name) if is_alias else (name, None))
+        if is_alias or name not in names:
+            names[name] = (target, name) if is_alias else (name, None)
     return names
 
 

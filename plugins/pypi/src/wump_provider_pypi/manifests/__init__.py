@@ -10,6 +10,7 @@ from wump_provider_pypi.manifests import (
     includes,
     pdm_lock,
     pipfile,
+    pixi,
     poetry_lock,
     pylock,
     pyproject,
@@ -56,6 +57,14 @@ FORMATS: tuple[Format, ...] = (
         max_bytes=MAX_LOCK_BYTES,
         yields="The locked packages of every category; ranges, and what is direct, by the Pipfile beside it.",
         parse=pipfile.parse_pipfile_lock,
+    ),
+    Format(
+        name=pixi.FORMAT,
+        globs=("pixi.toml",),
+        kind="manifest",
+        max_bytes=1_000_000,
+        yields="What comes from the Python index, of all features and platforms. Packages of conda are not read.",
+        parse=pixi.parse_pixi,
     ),
     Format(
         name=poetry_lock.FORMAT,

@@ -6,6 +6,9 @@ null, whatever a text may hold in strings and comments.
 """
 
 import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 _TOML_NAME = re.compile(r"""^[ \t]*name[ \t]*=[ \t]*["']([^"'\n]*)["']""", re.MULTILINE)
@@ -33,18 +36,25 @@ def find_table_lines(text: str, key: str, tables: object) -> list[int | None]:
     return lines
 
 
-def find_object_lines(text: str, document: dict[str, Any]) -> dict[tuple[str, str], int]:
-    """The line of each key two levels deep, in a JSON text with one key to a line."""
+def find_object_lines(text: str, document: dict[str, Any]) -> Iterator[int | None]:
+    """The lines of the keys of all objects that stand in the outermost one, in a JSON text with one key to a line."""
+    keys = [key for inner in document.values() if isinstance(inner, dict) for key in inner]
     first = _SECOND_LEVEL.match(text)
-    keys = [(outer, key) for outer, inner in document.items() if isinstance(inner, dict) for key in inner]
-    places = list(re.finditer(rf'{first[1]}"([^"\\]*)":', text)) if first else []
-    if [place[1] for place in places] != [key for _, key in keys]:
-        return {}
-    lines: dict[tuple[str, str], int] = {}
+    places = list(_key_pattern(first[1]).finditer(text)) if first else []
+    if [place[1] for place in places] != keys:
+        return repeat(None, len(keys))
+    return _count_lines(text, places)
+
+
+@lru_cache(maxsize=16)
+def _key_pattern(before: str) -> re.Pattern[str]:
+    return re.compile(rf'{before}"([^"\\]*)":')
+
+
+def _count_lines(text: str, places: Iterable[re.Match[str]]) -> Iterator[int]:
     line, counted = 1, 0
-    for key, place in zip(keys, places, strict=True):
+    for place in places:
         start = place.start(1)
         line += text.count("\n", counted, start)
         counted = start
-        lines[key] = line
-    return lines
+        yield line

@@ -4,14 +4,15 @@ Source: pipenv's manual (Pipfile and Pipfile.lock; categories; specifiers) and t
 table per category; `packages` is `default` in the lockfile, `dev-packages` is `develop`.
 """
 
-import json
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
+import msgspec
 from packaging.utils import canonicalize_name
 from wump_core import InvalidManifest, ManifestRecord, Scope, decode_text
 
-from wump_provider_pypi.fields import quote
+from wump_provider_pypi.fields import MAX_SHORT, quote
 from wump_provider_pypi.findings import Findings
 from wump_provider_pypi.manifests.document import Document
 from wump_provider_pypi.manifests.lock_lines import find_object_lines
@@ -26,6 +27,7 @@ PIPFILE_LOCK = "Pipfile.lock"
 MAX_VALUES = 400_000
 """In one file. A value can be three characters of text and cost a hundred bytes of memory."""
 
+_decode = msgspec.json.Decoder().decode
 _NO_CATEGORY = frozenset({"source", "requires", "scripts", "pipenv", "_meta"})
 _MARKER_KEYS = (
     *("os_name", "sys_platform", "platform_machine", "platform_python_implementation", "platform_release"),
@@ -66,43 +68,38 @@ def parse_pipfile_lock(path: str, content: bytes, siblings: Mapping[str, bytes])
     lines = find_object_lines(text, document)
     beside = read_beside(path, siblings, findings, PIPFILE, parse_pipfile)
     for category, packages in document.items():
-        if category in _NO_CATEGORY or not isinstance(packages, dict):
-            continue
-        _add_category(findings, category, packages, beside, lines)
+        if isinstance(packages, dict):
+            lines_here = list(islice(lines, len(packages)))
+            if category not in _NO_CATEGORY:
+                _add_category(findings, category, packages, beside, lines_here)
     return findings.finish(path, PIPFILE_LOCK, "lockfile", needs=beside.needs)
 
 
 def _add_category(
-    findings: Findings,
-    category: str,
-    packages: dict[str, Any],
-    beside: Beside,
-    lines: Mapping[tuple[str, str], int],
+    findings: Findings, category: str, packages: dict[str, Any], beside: Beside, lines: list[int | None]
 ) -> None:
+    declared, (scope, groups) = beside.declared, _meaning(category)
     # Pipenv writes an `index` only behind what the Pipfile names.
-    marked = beside.declared is None and any(
-        isinstance(package, dict) and "index" in package for package in packages.values()
-    )
-    field, (scope, groups) = category[:255], _meaning(category)
-    for name, package in packages.items():
+    marked = declared is None and any(isinstance(package, dict) and "index" in package for package in packages.values())
+    field = category[:MAX_SHORT]
+    for (name, package), line in zip(packages.items(), lines, strict=True):
         if findings.stop(field=category):
             return
-        line = lines.get((category, name))
         if not isinstance(package, dict):
             findings.note(f"{quote(name)}: expected an object", field=category, line=line)
             continue
         location = location_of(package)
-        version, markers = package.get("version"), package.get("markers")
+        version = package.get("version")
         version = version.strip() if isinstance(version, str) else None
-        asked = beside.asks_for(name) if beside.declared is not None else not marked or "index" in package
-        direct = asked or location is not None
+        asked = beside.asks_for(name) if declared is not None else not marked or "index" in package
+        requirement = beside.requirement_of(name) if declared else None
         add_locked(
             findings,
             name,
-            Place(field, line, scope, groups, direct=direct),
+            Place(field, line, scope, groups, False, asked or location is not None),
             version=version.removeprefix("==").lstrip() if version else None,
-            requirement=beside.requirement_of(name) or (None if location else version),
-            marker=text_of(markers) if markers else None,
+            requirement=requirement or (None if location else version),
+            marker=text_of(package["markers"]) if "markers" in package else None,
             location=location,
         )
 
@@ -116,10 +113,10 @@ def load_json(text: str) -> dict[str, Any]:
     if len(text) > MAX_VALUES and sum(map(text.count, ",[{")) > MAX_VALUES:
         raise InvalidManifest(f"no JSON that is read: more than {MAX_VALUES:,} values")
     try:
-        document = json.loads(text)
+        document = _decode(text)
     except RecursionError:
         raise InvalidManifest("no valid JSON: nested too deeply") from None
-    except ValueError as error:
+    except msgspec.DecodeError as error:
         raise InvalidManifest(f"no valid JSON: {str(error)[:200]}") from None
     if not isinstance(document, dict):
         raise InvalidManifest("must be a JSON object")

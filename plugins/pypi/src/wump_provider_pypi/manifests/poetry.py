@@ -1,8 +1,8 @@
 """Poetry's tables in pyproject.toml.
 
-Source: Poetry's manual (the pyproject.toml file; dependency specification). Constraints are kept as written:
-their carets and tildes are Poetry's own. In Poetry 2 the table may also only enrich `[project]`: then it says
-where a package comes from, and its entry is not stated twice.
+Source: Poetry's manual (the pyproject.toml file; dependency specification; project plugins). Constraints are kept as
+written: their carets and tildes are Poetry's own. In Poetry 2 the table may also only enrich `[project]`: then it says
+where a package comes from, and its entry is not stated twice. `requires-plugins` are what Poetry itself needs: build.
 """
 
 from collections.abc import Iterator
@@ -63,6 +63,9 @@ def add_poetry(document: Document) -> None:
             optional=optional,
         )
         document.add(path, parse_constraint(name, constraint, place))
+    plugins = (*base, "requires-plugins")
+    for name, path, constraint in _constraints(document, plugins):
+        document.add(path, parse_constraint(name, constraint, Place(field=field_of(plugins), scope="build")))
     _add_group(document, (*base, "dev-dependencies"), "dev")
     for group in document.table(*base, "group"):
         _add_group(document, (*base, "group", group, "dependencies"), canonicalize_name(group))

@@ -21,7 +21,8 @@ _BYTE_ORDER_MARKS = (
 _MARKS = tuple(mark for mark, _ in _BYTE_ORDER_MARKS)
 # pip takes any codec that a comment in the first two lines names, like Python itself; these are the ones in use.
 _CODING = re.compile(
-    rb"(?:[^\n]*\n)?[ \t]*\#[^\n]*?coding[:=][ \t]*(?P<name>(?:latin|iso-?8859|cp|windows|ascii|utf-?8)[-_\w]{0,12})"
+    rb"(?:[^\n]*\n)?[ \t]*\#[^\n]*?coding[:=][ \t]*"
+    rb"(?P<name>(?:latin|iso-?8859|cp|windows|ascii|utf-?8|big5|gb|euc|shift_?jis|koi8)[-_\w]{0,12})"
 )
 _COMMENT = re.compile(r"(?:^|(?<=\s))#")
 _OPTION_IN_LINE = re.compile(r"\s-")

@@ -30,7 +30,7 @@ _EXTRAS = "extras_require"
 
 
 def parse_setup_py(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
-    """Read the calls of `setup` in one setup.py.
+    """Read the calls of `setup` in one setup.py; of several the outermost, then the first, counts for each keyword.
 
     Raises:
         InvalidManifest: It is no Python, or not in its encoding.
@@ -43,9 +43,9 @@ def parse_setup_py(path: str, content: bytes, siblings: Mapping[str, bytes]) -> 
         for keyword in call.keywords:
             value = scope.evaluate(keyword.value)
             if keyword.arg:
-                keywords[keyword.arg] = value
+                keywords.setdefault(keyword.arg, value)
             elif isinstance(value, dict):
-                keywords |= value
+                keywords = value | keywords
             else:
                 findings.note("keywords of setup() are computed: not read", line=keyword.value.lineno)
     project = make_project(keywords.get("name"), keywords.get("version"))

@@ -1,8 +1,8 @@
 """The tables of PDM, uv, Hatch, Flit, Rye and Pixi in pyproject.toml.
 
 Source: the manuals of PDM (`tool.pdm.dev-dependencies`), uv (`tool.uv.dev-dependencies`, `tool.uv.sources`), Hatch
-(`tool.hatch.envs`), Flit (`tool.flit.metadata`, before it read `[project]`), Rye (`tool.rye.dev-dependencies`) and Pixi
-(`pypi-dependencies`).
+(`tool.hatch.envs`), Flit (`tool.flit.metadata`, before it read `[project]`) and Rye (`tool.rye.dev-dependencies`);
+Pixi's, which may stand in a file of their own, are read in `pixi`.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from wump_core import DependencySource
 from wump_provider_pypi.fields import MAX_TEXT, is_storable, quote, shorten
 from wump_provider_pypi.manifests.document import Document, field_of
 from wump_provider_pypi.manifests.locations import parse_location
-from wump_provider_pypi.manifests.poetry import parse_constraint
+from wump_provider_pypi.manifests.pixi import add_pixi
 from wump_provider_pypi.manifests.scopes import scope_of_group
 from wump_provider_pypi.manifests.toml_lines import TomlPath
 from wump_provider_pypi.requirements import Place, without_credentials
@@ -76,19 +76,7 @@ def _add_flit(document: Document) -> None:
 
 
 def _add_pixi(document: Document) -> None:
-    """Only what comes from the Python index: the rest is conda's."""
-    base = ("tool", "pixi")
-    tables = [((*base, "pypi-dependencies"), Place(scope="runtime"))]
-    for feature in document.table(*base, "feature"):
-        name = canonicalize_name(feature)
-        place = Place(scope=scope_of_group(name), groups=(name,) if name else ())
-        tables.append(((*base, "feature", feature, "pypi-dependencies"), place))
-    for table, kind in tables:
-        for name, value in document.table(*table).items():
-            if document.findings.stop(field=field_of(table)):
-                return
-            place = Place(field=field_of(table), scope=kind.scope, groups=kind.groups)
-            document.add((*table, name), parse_constraint(name, value, place))
+    add_pixi(document, "tool", "pixi")
 
 
 _READERS: dict[str, Callable[[Document], None]] = {

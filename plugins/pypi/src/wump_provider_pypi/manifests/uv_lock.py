@@ -18,6 +18,7 @@ from wump_provider_pypi.requirements import Place, canonical_name
 
 FORMAT = "uv.lock"
 
+_RESOLVED = ("dependencies", "optional-dependencies", "dev-dependencies")
 _PROJECT_KINDS = ("virtual", "editable", "directory")
 
 
@@ -72,12 +73,12 @@ def parse_uv_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> M
 
 
 def _members(document: dict[str, Any], packages: list[tuple[int, dict[str, Any]]]) -> set[str]:
-    """The projects: those that the manifest lists, else the one in the lockfile's own folder."""
+    """The projects: those that the manifest lists, and the one in the lockfile's own folder."""
     manifest = document.get("manifest")
     listed = manifest.get("members") if isinstance(manifest, dict) else None
-    if isinstance(listed, list):
-        return {canonical_name(name) for name in listed if isinstance(name, str)}
-    return {canonical_name(package["name"]) for _, package in packages if _location(package) == ("path", ".")}
+    names = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
+    own = [package["name"] for _, package in packages if _location(package) == ("path", ".")]
+    return set(map(canonical_name, [*names, *own]))
 
 
 def _project(projects: list[dict[str, Any]]) -> Any:
@@ -140,7 +141,7 @@ def _ask(document: dict[str, Any], projects: list[dict[str, Any]]) -> tuple[dict
         _add_asked(asked, manifest.get("requirements"), None)
         _add_requirements(asked, manifest.get("requirements"))
         roots.setdefault("runtime", []).extend(_nodes(manifest.get("requirements")))
-    for package in projects:
+    for package in map(_with_resolved, projects):
         _add_asked(asked, package.get("dependencies"), None)
         roots.setdefault("runtime", []).extend(_nodes(package.get("dependencies")))
         for extra, entries in _groups_of(package, "optional-dependencies"):
@@ -157,6 +158,21 @@ def _ask(document: dict[str, Any], projects: list[dict[str, Any]]) -> tuple[dict
                 for _, entries in _groups_of(metadata, key):
                     _add_requirements(asked, entries)
     return roots, asked
+
+
+def _with_resolved(project: dict[str, Any]) -> dict[str, Any]:
+    """A project with what it asks for as resolved; where that is missing, what `metadata` says as written."""
+    metadata = project.get("metadata")
+    if not isinstance(metadata, dict) or not project.keys().isdisjoint(_RESOLVED):
+        return project
+    written = metadata.get("requires-dist")
+    entries = [entry for entry in written if isinstance(entry, dict)] if isinstance(written, list) else []
+    of_extras = [entry for entry in entries if "extra" in str(entry.get("marker", ""))]
+    return project | {
+        "dependencies": [entry for entry in entries if entry not in of_extras],
+        "optional-dependencies": {"": of_extras},
+        "dev-dependencies": metadata.get("requires-dev"),
+    }
 
 
 def _add_asked(asked: dict[str, _Asked], entries: object, group: str | None) -> None:
