@@ -25,6 +25,7 @@ API_WRITES: Mapping[str, str] = {
     "packages": "INSERT, UPDATE",
     "job_executions": "INSERT, UPDATE, DELETE",
     "takedowns": "INSERT, UPDATE, DELETE",
+    "pauses": "INSERT, DELETE",
     "api_keys": "INSERT, UPDATE",
     "api_key_secrets": "INSERT, UPDATE",
     "idempotent_requests": "INSERT, UPDATE, DELETE",

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, Field, field_validator
 from wump_core.records import Scope
 from wump_core.store import answers, catalogue, touches
+from wump_core.store.answers import Row
 
 from wump_api.catalogue import DependentPackage, dependent_package_document
 from wump_api.documents import (
@@ -30,7 +31,14 @@ from wump_api.models import DependentOrganization, DependentRepository, Evidence
 from wump_api.pages import make_cursor, read_cursor
 from wump_api.problems import Problem, ProblemDetails
 from wump_api.reading import HOUR, PackageRoute, kept
-from wump_api.routes.packages import ABOUT_PACKAGE, READ_ERRORS, CursorParameters, PageParameters
+from wump_api.routes.packages import (
+    ABOUT_PACKAGE,
+    GONE,
+    READ_ERRORS,
+    CursorParameters,
+    PageParameters,
+    StatementsParameters,
+)
 from wump_api.routes.streams import stream_dependents
 
 router = APIRouter(prefix=f"{ABOUT_PACKAGE}/dependents", tags=["dependents"], route_class=PackageRoute)
@@ -141,10 +149,12 @@ async def list_dependents(asked: AboutPackage, wanted: Annotated[DependentsParam
     """Which organizations depend on this package, with the evidence for each.
 
     What the list leaves out is counted in `meta.excluded`. The short form `/packages/{name}/dependents` works
-    where only one ecosystem has a package of that name. A filter goes with some of the sorts only, but with all in a
-    stream. A stream that breaks off has no end: its connection is cut.
+    where only one ecosystem has a package of that name. Where no index holds what is filtered, a page looks at a
+    thousand rows at the most: it may hold fewer than `limit`, or none, while `next_cursor` says that more follow.
+    A stream that breaks off has no end: its connection is cut.
     """
     _check_included(asked, wanted)
+    _check_pair(wanted.rows)
     if wanted.output != "json":
         if wanted.cursor is not None:
             raise _refused("cursor", "A stream is all rows at once and takes no cursor")
@@ -158,7 +168,6 @@ async def list_dependents(asked: AboutPackage, wanted: Annotated[DependentsParam
     limit = wanted.limit or 50
     if limit > MAX_PAGE_ROWS:
         raise _refused("limit", f"Input should be less than or equal to {MAX_PAGE_ROWS} for a page")
-    _check_pair(wanted.rows)
     return await _list_page(asked, wanted, limit)
 
 
@@ -180,22 +189,19 @@ def _check_included(asked: Asked, wanted: DependentsParameters) -> None:
 
 
 def _check_pair(wanted: answers.Wanted) -> None:
-    """Raises `Problem` where no index holds a page of these filters in this order."""
-    sort, on = wanted.sort, wanted.on
-    if sort in answers.PAGES.get(on, ()):
+    """Raises `Problem` for filters by what is counted, together with `state=past`: of the past, nothing is counted."""
+    counted = [name for name in answers.OF_CURRENT if name in wanted.filters]
+    if "state" not in wanted.filters or not counted:
         return
     texts = {name: _as_parameter(value) for name, value in wanted.filters.items()}
-    pairs = [(other, on) for other in answers.PAGES.get(on, ())]
-    fewer = [names for names, sorts in answers.PAGES.items() if sort in sorts and set(on) >= set(names)]
-    pairs += [(sort, names) for names in fewer]
-    order = {"order": "asc"} if wanted.ascending else {}
     alternatives = [
-        urlencode({"sort": other, **order, **{name: texts[name] for name in names}}) for other, names in pairs
+        urlencode({"sort": wanted.sort, **{name: texts[name] for name in texts if name not in left_out}})
+        for left_out in (("state",), counted)
     ]
-    alternatives.append(urlencode({"sort": sort, **order, **texts, "format": "ndjson"}))
     raise Problem(
         "unsupported-filter",
-        f"sort: no page has {sort} with {' and '.join(on)}: ask for one of {', '.join(alternatives)}",
+        "state: of organizations that depend no more, nothing is counted, so past doesn't go with"
+        f" {' and '.join(counted)}: ask for one of {', '.join(alternatives)}",
         alternatives=alternatives,
     )
 
@@ -212,20 +218,30 @@ async def _list_page(asked: Asked, wanted: DependentsParameters, limit: int) -> 
         rank, key = read_cursor(query, cursor, [str, int])
         after = (str(rank), int(key))
     try:
-        rows = await answers.list_dependent_organizations(
-            asked.connection, package["key"], rows_wanted, after=after, limit=limit + 1
+        found = await answers.list_dependent_organizations(
+            asked.connection, package["key"], rows_wanted, after=after, limit=limit
         )
     except DataError:
         # The rank is text that the database itself once wrote; it can't read back what was altered.
         raise Problem("invalid-cursor", "cursor: it was altered") from None
-    page = rows[:limit]
-    next_cursor = make_cursor(query, [page[-1]["rank"], page[-1]["organization_id"]]) if len(rows) > limit else None
-    data: Sequence[object] = dependent_documents(page, package)
+    next_cursor = make_cursor(query, found.go_on) if found.go_on else None
+    data: Sequence[object] = dependent_documents(found.rows, package)
     if wanted.shown:
         data = [{name: getattr(row, name) for name in wanted.shown} for row in data]
     total = package["organizations"] if not rows_wanted.filters else None
-    hint = empty_hint(package) if not data and not cursor else None
+    hint = None if data else _hint(package, rows_wanted, first=cursor is None, more=next_cursor is not None)
     return json_response(page_document(data, next_cursor, package, total=total, hint=hint))
+
+
+def _hint(package: Row, wanted: answers.Wanted, *, first: bool, more: bool) -> str | None:
+    """Why a page is empty."""
+    if more:
+        return "None of the rows that this page looked at passes; go on with `next_cursor`, or take all as a stream."
+    if not first:
+        return None
+    if wanted.filters and package["organizations"]:
+        return f"None passes {' and '.join(wanted.on)}; {package['organizations']} organizations depend on it."
+    return empty_hint(package)
 
 
 class RepositoriesParameters(PageParameters):
@@ -243,18 +259,21 @@ class RepositoriesParameters(PageParameters):
 async def list_dependent_repositories(
     asked: AboutPackage, wanted: Annotated[RepositoriesParameters, Query()]
 ) -> Response:
-    """Which repositories depend on this package, in a stable order."""
+    """Which repositories depend on this package, in a stable order.
+
+    A page looks at a thousand pairs at the most, and passes over those that are left out: it may hold fewer rows than
+    `limit`, or none, while `next_cursor` says that more follow.
+    """
     package, cursor = asked.package, wanted.cursor
     excluded = sorted(set(wanted.include or ()))
     query = ("repositories", package["key"], *excluded)
     after = int(read_cursor(query, cursor, [int])[0]) if cursor else 0
-    rows = await answers.list_dependent_repositories(
-        asked.connection, package["key"], excluded=excluded, after=after, limit=wanted.limit + 1
+    rows, last = await answers.list_dependent_repositories(
+        asked.connection, package["key"], excluded=excluded, after=after, limit=wanted.limit
     )
-    page = rows[: wanted.limit]
-    next_cursor = make_cursor(query, [page[-1]["key"]]) if len(rows) > wanted.limit else None
-    data = [repository_document(row) for row in page]
-    hint = empty_hint(package) if not data and not cursor else None
+    next_cursor = make_cursor(query, [last]) if last is not None else None
+    data = [repository_document(row) for row in rows]
+    hint = empty_hint(package) if not data and not cursor and next_cursor is None else None
     total = package["repositories"] if not excluded else None
     return json_response(page_document(data, next_cursor, package, total=total, hint=hint))
 
@@ -298,7 +317,7 @@ async def get_facets(asked: AboutPackage) -> Response:
     )
 
 
-class EvidenceParameters(PageParameters):
+class EvidenceParameters(StatementsParameters):
     """Whose evidence."""
 
     organization: str = Field(
@@ -315,13 +334,15 @@ async def list_evidence(asked: AboutPackage, wanted: Annotated[EvidenceParameter
     """Every statement by which one organization depends on this package."""
     package, cursor = asked.package, wanted.cursor
     found = await get_named_organization(asked.connection, wanted.organization, "organization")
-    query = ("evidence", package["key"], found["id"])
+    query = ("evidence", package["key"], found["id"], wanted.statement)
     after = int(read_cursor(query, cursor, [int])[0]) if cursor else 0
     rows = await answers.list_evidence(
-        asked.connection, package["key"], found["id"], after=after, limit=wanted.limit + 1
+        asked.connection, package["key"], found["id"], only=wanted.statement, after=after, limit=wanted.limit + 1
     )
     page = rows[: wanted.limit]
     next_cursor = make_cursor(query, [page[-1]["key"]]) if len(rows) > wanted.limit else None
-    data = [evidence_document(row, package["purl"]) for row in page]
-    hint = None if data or cursor else f"No statement shows that {found['login']} depends on {package['purl']}."
+    place = f"{package_url(package)}/dependents/evidence?organization={found['public_id']}&"
+    data = [evidence_document(row, package["purl"], place) for row in page]
+    nothing = f"No statement shows that {found['login']} depends on {package['purl']}."
+    hint = None if data or cursor else GONE if wanted.statement else nothing
     return json_response(page_document(data, next_cursor, package, total=None, hint=hint))

@@ -1,5 +1,6 @@
 """What aggregators say of the dependents of a package: statements of packages that their own registry was not asked."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import text
@@ -8,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from wump_core.records import DependencyRecord, DependentRecord
 from wump_core.store.base import fill_temporary_table
 from wump_core.store.dependencies import Pair
-from wump_core.store.dependents import Counts
 from wump_core.store.derived import lock_packages, lock_repositories, lock_saying, refresh_derived
 from wump_core.store.sources import (
     INCOMING_STATEMENTS,
@@ -53,10 +53,8 @@ async def save_dependents(
     await connection.execute(_REMOVE, values)
     await connection.execute(_ADD, values)
     pairs: set[Pair] = {(target, home) for home in homes.values() if home is not None}
-    unowned: list[tuple[int, Counts]] = [
-        (target, {"no_owner": 1}) for key in keys if homes[key] is None and target not in before.get(key, frozenset())
-    ]
-    await refresh_derived(connection, pairs, (), unowned)
+    unowned = [key for key in keys if homes[key] is None and target not in before.get(key, frozenset())]
+    await refresh_derived(connection, pairs, (), Counter({(target, "no_owner"): len(unowned)}))
     return len(keys)
 
 

@@ -6,8 +6,8 @@ checking it again for each row takes a third of the time of writing. `wump db ve
 A pair that no statement supports any more keeps its row with no scopes: the row is what concurrent writers lock.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -57,16 +57,12 @@ dependencies = Table(
     CheckConstraint(f"exclusion IN {EXCLUSIONS}", name="exclusion"),
     Index("ix_dependencies_repository_id", "repository_id"),
     Index("ix_dependencies_package_id_organization_id", "package_id", "organization_id"),
-    Index(
-        "ix_dependencies_counted",
-        "package_id",
-        "repository_id",
-        postgresql_where=text("exclusion IS NULL AND scopes <> 0"),
-    ),
 )
 
 Pair = tuple[int, int]
 """(package_id, repository_id)"""
+Counts = Counter[tuple[int, str | None]]
+"""What packages' totals change by: (package_id, total) → how much. Under no total is what no total counts."""
 
 VALUE_COLUMNS = (
     *("organization_id", "scopes", "direct", "claimed", "exclusion", "statement_id", "providers", "first_seen_at"),
@@ -147,44 +143,32 @@ def _with_exclusion(pairs: str, said: str) -> str:
       {said}"""
 
 
-@dataclass(frozen=True, slots=True)
-class DependencyChange:
-    """How one pair changed. `counts` has +1 or -1 for `repositories`, or the exclusion, that it left or joined."""
-
-    package_id: int
-    organization_ids: frozenset[int]
-    counts: Mapping[str, int]
-
-
-async def refresh_dependencies(connection: AsyncConnection, pairs: Collection[Pair]) -> list[DependencyChange]:
-    """Derive these pairs anew from the statements; returns what changed.
+async def refresh_dependencies(connection: AsyncConnection, pairs: Collection[Pair], counts: Counts) -> set[Pair]:
+    """Derive these pairs anew from the statements; returns the (package, organization) of those that changed.
 
     A pair that nobody has yet is inserted as it is: whoever else states it must find that row, and computes it
     again. The others are locked in key order and computed in a later statement, whose snapshot then sees all that
     other writers of the same pairs have committed.
+
+    Args:
+        pairs: Which ones.
+        counts: Gets what the packages' totals change by.
     """
+    shown: set[Pair] = set()
     if not pairs:
-        return []
+        return shown
     added = (await connection.execute(_ADD, _keys(pairs))).all()
-    present = set(pairs) - {(row.package_id, row.repository_id) for row in added}
+    present = set(pairs).difference((package_id, repository_id) for package_id, repository_id, *_ in added)
     changed: Sequence[Row[Any]] = []
     if present:
         await connection.execute(_LOCK, _keys(present))
         changed = (await connection.execute(_UPDATE, _keys(present))).all()
-    return [
-        DependencyChange(
-            package_id=row.package_id,
-            organization_ids=frozenset(key for key in (row.old_organization, row.new_organization) if key is not None),
-            counts=_count_changes(row),
-        )
-        for row in (*added, *changed)
-    ]
-
-
-def _count_changes(row: Row[Any]) -> dict[str, int]:
-    old = "repositories" if row.old_counted else row.old_exclusion
-    new = "repositories" if row.new_counted else row.new_exclusion
-    return {} if old == new else {name: change for name, change in ((old, -1), (new, 1)) if name is not None}
+    for package_id, _, *organizations, old_total, new_total in (*added, *changed):
+        shown.update((package_id, key) for key in organizations if key is not None)
+        if old_total != new_total:
+            counts[package_id, old_total] -= 1
+            counts[package_id, new_total] += 1
+    return shown
 
 
 def _keys(pairs: Collection[Pair]) -> dict[str, list[int]]:
@@ -218,16 +202,16 @@ _NEW_PAIRS = (
     f"(SELECT pair.* FROM {GIVEN_PAIRS} pair WHERE NOT EXISTS (SELECT FROM dependencies d"
     " WHERE d.package_id = pair.package_id AND d.repository_id = pair.repository_id))"
 )
+_TOTAL = "CASE WHEN {row}.scopes <> 0 AND {row}.exclusion IS NULL THEN 'repositories' ELSE {row}.exclusion END"
+# As `refresh_dependencies` unpacks them: the pair, both organizations, both totals.
 _CHANGE = (
-    "{old_organization} AS old_organization, new.organization_id AS new_organization,"
-    " {old_exclusion} AS old_exclusion, new.exclusion AS new_exclusion, {old_counted} AS old_counted,"
-    " (new.scopes <> 0 AND new.exclusion IS NULL)::int AS new_counted"
+    f"{{old_organization}}, new.organization_id, {{old_total}} AS old_total, {_TOTAL.format(row='new')} AS new_total"
 )
 _ADD = text(
     f"INSERT INTO dependencies (package_id, repository_id, {', '.join(VALUE_COLUMNS)})"
     f" SELECT package_id, repository_id, {', '.join(VALUE_COLUMNS)} FROM ({derived_dependencies(_NEW_PAIRS)}) n"
     " ORDER BY package_id, repository_id ON CONFLICT DO NOTHING RETURNING package_id, repository_id, "
-    + _CHANGE.format(old_organization="NULL::bigint", old_exclusion="NULL::text", old_counted="0")
+    + _CHANGE.format(old_organization="NULL::bigint", old_total="NULL::text")
 )
 _LOCK = text(
     f"SELECT FROM {GIVEN_PAIRS} pair JOIN dependencies d USING (package_id, repository_id)"
@@ -239,10 +223,6 @@ _UPDATE = text(
     " WHERE d.package_id = n.package_id AND d.repository_id = n.repository_id"
     f" AND ROW({', '.join('d.' + column for column in VALUE_COLUMNS)})"
     f" IS DISTINCT FROM ROW({', '.join('n.' + column for column in VALUE_COLUMNS)})"
-    " RETURNING d.package_id, "
-    + _CHANGE.format(
-        old_organization="old.organization_id",
-        old_exclusion="old.exclusion",
-        old_counted="(old.scopes <> 0 AND old.exclusion IS NULL)::int",
-    )
+    " RETURNING d.package_id, d.repository_id, "
+    + _CHANGE.format(old_organization="old.organization_id", old_total=_TOTAL.format(row="old"))
 )

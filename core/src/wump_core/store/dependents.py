@@ -5,7 +5,6 @@ costs what that of the least popular costs. Totals are folded from deltas, so th
 on the row of one popular package.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wump_core.store.base import key_column, metadata, time_column
-from wump_core.store.dependencies import EXCLUSIONS
+from wump_core.store.dependencies import EXCLUSIONS, Counts
 from wump_core.store.sources import SCOPE_BITS
 
 SCOPE_COLUMNS: Mapping[str, str] = {scope: f"{scope}_repositories" for scope in SCOPE_BITS}
@@ -39,7 +38,7 @@ ACTIVITY_RANK = "coalesce(last_activity_at, '-infinity'::timestamptz)"
 
 def _page_index(name: str, rank: str, include: Iterable[str] = (), where: str = "repositories <> 0") -> Index:
     return Index(
-        f"ix_package_organizations_by_{name}",
+        f"ix_package_organizations_{name}",
         "package_id",
         rank if rank in SHOWN_COLUMNS else text(rank),
         "organization_id",
@@ -80,20 +79,16 @@ package_organizations = Table(
     Index("ix_package_organizations_organization_id", "organization_id", "repositories", "package_id"),
     # The page that is asked for most is in its index; the others look up their rows, a page's worth of them.
     _page_index(
-        "repositories",
+        "by_repositories",
         "repositories",
         (column for column in SHOWN_COLUMNS if column != "repositories"),
         "repositories > 0",
     ),
-    _page_index("stars", STARS_RANK),
-    _page_index("last_activity", ACTIVITY_RANK),
+    _page_index("by_stars", STARS_RANK),
+    _page_index("by_last_activity", ACTIVITY_RANK),
     *(_scope_index(scope, column) for scope, column in SCOPE_COLUMNS.items()),
-    # Of another condition than the default sort's, so that the planner can't take that one and pass over other kinds.
-    Index(
-        "ix_package_organizations_by_kind",
-        *("package_id", "kind", "repositories", "organization_id"),
-        postgresql_where=text("repositories <> 0"),
-    ),
+    # Of few rows: those that depend no more, and those of whose pairs none counts.
+    _page_index("past", "repositories", where="repositories = 0"),
 )
 
 TOTALS = ("organizations", "repositories", *EXCLUSIONS)
@@ -138,7 +133,7 @@ ALL_ANSWERS = (
 # Every part is cut to a bound: an index entry must fit a third of a page whatever an upstream wrote.
 _SCOPE_NAME = f"CASE s.scope {' '.join(f'WHEN {bit} THEN {scope!r}' for scope, bit in SCOPE_BITS.items())} END"
 _EVIDENCE = f"""json_build_object(
-    'repository', 'https://' || r.host || '/' || r.path, 'claimed', d.claimed, 'source', so.kind,
+    'repository', 'https://' || r.host || '/' || r.path, 'claimed', counted.by_strength[1][3] <> 0, 'source', so.kind,
     'provider', so.provider, 'package', x.purl, 'version', left(so.revision, 64), 'path', left(so.path, 200),
     'url', CASE WHEN length(so.url) <= 500 THEN so.url || coalesce('#L' || s.line, '') END,
     'field', left(s.field, 64), 'scope', {_SCOPE_NAME}, 'requirement', left(s.requirement, 120),
@@ -153,8 +148,8 @@ _COUNTED = (
     )
     + """, sum(r.stars)::bigint AS stars, max(r.pushed_at) AS last_activity_at, min(d.first_seen_at) AS first_seen_at,
     string_agg(DISTINCT array_to_string(d.providers, ','), ',') AS provider_names,
-    (array_agg(d.repository_id ORDER BY r.stars DESC NULLS LAST, d.claimed, d.direct DESC, r.host, r.path))[1]
-      AS strongest
+    array_agg(ARRAY[d.repository_id, d.statement_id, d.claimed::int]
+              ORDER BY r.stars DESC NULLS LAST, d.claimed, d.direct DESC, r.host, r.path) AS by_strength
     FROM dependencies d JOIN repositories r ON r.id = d.repository_id
     WHERE d.exclusion IS NULL AND d.scopes <> 0"""
 )
@@ -166,7 +161,7 @@ def derived_answers(answers: str) -> str:
         answers,
         f"CROSS JOIN LATERAL (SELECT {_COUNTED} AND d.package_id = answer.package_id"
         " AND d.organization_id = answer.organization_id) counted",
-        "s.package_id = d.package_id AND s.id = d.statement_id",
+        "s.package_id = answer.package_id AND s.id = counted.by_strength[1][2]",
     )
 
 
@@ -178,7 +173,7 @@ def all_derived_answers() -> str:
         " GROUP BY d.package_id, d.organization_id) counted"
         " ON counted.package_id = answer.package_id AND counted.organization_id = answer.organization_id",
         # Not by the package too: the planner would multiply both chances, expect few rows, and join by nested loops.
-        "s.id = d.statement_id",
+        "s.id = counted.by_strength[1][2]",
     )
 
 
@@ -193,34 +188,32 @@ def _with_evidence(answers: str, counted: str, proof: str) -> str:
       FROM {answers} answer
       JOIN organizations o ON o.id = answer.organization_id
       {counted}
-      LEFT JOIN (dependencies d JOIN repositories r ON r.id = d.repository_id
-                 JOIN statements s ON {proof}
-                 JOIN sources so ON so.id = s.source_id
-                 LEFT JOIN packages x ON x.id = so.package_id)
-        ON d.package_id = answer.package_id AND d.repository_id = counted.strongest"""
+      LEFT JOIN repositories r ON r.id = counted.by_strength[1][1]
+      LEFT JOIN statements s ON {proof}
+      LEFT JOIN sources so ON so.id = s.source_id
+      LEFT JOIN packages x ON x.id = so.package_id"""
 
 
-Counts = Mapping[str, int]
-"""Changes of a package's totals, by name; what is missing did not change."""
-
-
-async def refresh_answers(connection: AsyncConnection, answers: Collection[Answer]) -> dict[int, int]:
-    """Derive these rows of the answer anew; returns the change in listed organizations per package.
+async def refresh_answers(connection: AsyncConnection, answers: Collection[Answer], counts: Counts) -> set[int]:
+    """Derive these rows of the answer anew; returns the packages of those that changed.
 
     Added or locked like dependencies.
+
+    Args:
+        answers: Which ones.
+        counts: Gets what the packages' listed organizations change by.
     """
-    changes: dict[int, int] = {}
     if not answers:
-        return changes
+        return set()
     added = (await connection.execute(_ADD, _keys(answers))).all()
-    present = set(answers) - {(row.package_id, row.organization_id) for row in added}
+    present = set(answers).difference((package_id, organization_id) for package_id, organization_id, _ in added)
     changed: Sequence[Row[Any]] = []
     if present:
         await connection.execute(_LOCK, _keys(present))
         changed = (await connection.execute(_UPDATE, _keys(present))).all()
-    for row in (*added, *changed):
-        changes[row.package_id] = changes.get(row.package_id, 0) + row.change
-    return changes
+    for package_id, _, change in (*added, *changed):
+        counts[package_id, "organizations"] += change
+    return {package_id for package_id, *_ in (*added, *changed)}
 
 
 def _keys(answers: Collection[Answer]) -> dict[str, list[int]]:
@@ -228,26 +221,21 @@ def _keys(answers: Collection[Answer]) -> dict[str, list[int]]:
     return {"package_ids": [answer[0] for answer in ordered], "organization_ids": [answer[1] for answer in ordered]}
 
 
-async def add_deltas(
-    connection: AsyncConnection, deltas: Iterable[tuple[int, Counts]], *, touched: Collection[int] = ()
-) -> None:
+async def add_deltas(connection: AsyncConnection, counts: Counts, *, touched: Collection[int] = ()) -> None:
     """Note changes of packages' totals, to be folded later; those that add up to nothing are left out.
 
     Args:
+        counts: The changes.
         touched: Packages that are noted all the same, since what is shown of their answer changed.
     """
-    merged: dict[int, Counter[str]] = {}
-    for package_id, counts in deltas:
-        merged.setdefault(package_id, Counter()).update(counts)
-    kept = set(touched)
-    changed = [
-        (package_id, counts)
-        for package_id, counts in sorted(merged.items())
-        if any(counts.values()) or package_id in kept
-    ]
-    if changed:
-        columns = {name: [counts[name] for _, counts in changed] for name in TOTALS}
-        await connection.execute(_ADD_DELTAS, columns | {"package_ids": [package_id for package_id, _ in changed]})
+    deltas = {package_id: [0] * len(TOTALS) for package_id in touched}
+    for (package_id, name), change in counts.items():
+        if change and name is not None:
+            deltas.setdefault(package_id, [0] * len(TOTALS))[_PLACES[name]] = change
+    if deltas:
+        ordered = sorted(deltas)
+        columns = zip(*(deltas[package_id] for package_id in ordered), strict=True)
+        await connection.execute(_ADD_DELTAS, {"package_ids": ordered} | dict(zip(TOTALS, columns, strict=True)))
 
 
 async def fold_deltas(connection: AsyncConnection, *, limit: int = 10_000) -> int:
@@ -258,6 +246,7 @@ async def fold_deltas(connection: AsyncConnection, *, limit: int = 10_000) -> in
 
 
 _FOLD_LOCK = 0x77756D70_01
+_PLACES = {name: place for place, name in enumerate(TOTALS)}
 
 _NEW_ANSWERS = (
     f"(SELECT answer.* FROM {GIVEN_ANSWERS} answer WHERE NOT EXISTS (SELECT FROM package_organizations a"
@@ -279,7 +268,7 @@ _UPDATE = text(
     " WHERE a.package_id = n.package_id AND a.organization_id = n.organization_id"
     f" AND ROW({', '.join('a.' + column for column in VALUE_COLUMNS)})"
     f" IS DISTINCT FROM ROW({', '.join('n.' + column for column in VALUE_COLUMNS)})"
-    " RETURNING a.package_id, (new.repositories > 0)::int - (old.repositories > 0)::int AS change"
+    " RETURNING a.package_id, a.organization_id, (new.repositories > 0)::int - (old.repositories > 0)::int AS change"
 )
 _ADD_DELTAS = text(
     f"INSERT INTO package_deltas (package_id, {', '.join(TOTALS)})"

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wump_core.errors import ServerUnavailable
-from wump_core.store.dependencies import Pair, refresh_dependencies
-from wump_core.store.dependents import Answer, Counts, add_deltas, refresh_answers
+from wump_core.store.dependencies import Counts, Pair, refresh_dependencies
+from wump_core.store.dependents import Answer, add_deltas, refresh_answers
 
 
 async def lock_packages(connection: AsyncConnection, *, writing: Collection[int], reading: Collection[int]) -> None:
@@ -45,7 +45,7 @@ async def refresh_derived(
     connection: AsyncConnection,
     pairs: Collection[Pair],
     answers: Collection[Answer] = (),
-    counts: Iterable[tuple[int, Counts]] = (),
+    counts: Counts | None = None,
 ) -> None:
     """Bring dependencies, then the answer, then its totals up to date with the statements.
 
@@ -54,17 +54,13 @@ async def refresh_derived(
         answers: Rows that show something else now though none of their pairs changed.
         counts: Changes of totals that no pair stands for.
     """
-    changes = [change for part in _cut(pairs) for change in await refresh_dependencies(connection, part)]
-    touched = {(change.package_id, key) for change in changes for key in change.organization_ids}
-    listed: Counter[int] = Counter()
-    for part in _cut(touched.union(answers)):
-        listed.update(await refresh_answers(connection, part))
-    deltas = [
-        *counts,
-        *((change.package_id, change.counts) for change in changes),
-        *((package_id, {"organizations": change}) for package_id, change in listed.items()),
-    ]
-    await add_deltas(connection, deltas, touched=listed)
+    counts = Counter(counts)
+    shown, touched = set(answers), set[int]()
+    for part in _cut(pairs):
+        shown |= await refresh_dependencies(connection, part, counts)
+    for part in _cut(shown):
+        touched |= await refresh_answers(connection, part, counts)
+    await add_deltas(connection, counts, touched=touched)
 
 
 def _cut(keys: Collection[tuple[int, int]]) -> Iterable[Sequence[tuple[int, int]]]:

@@ -5,6 +5,7 @@ Everything derived from them is brought up to date in the same transaction.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wump_core.records import PackageRecord
 from wump_core.store.base import fill_temporary_table
-from wump_core.store.dependencies import Pair, list_pairs_of_organizations
-from wump_core.store.dependents import Counts
+from wump_core.store.dependencies import Counts, Pair, list_pairs_of_organizations
 from wump_core.store.derived import lock_packages, lock_repositories, lock_saying, refresh_derived
 from wump_core.store.packages import add_packages
 from wump_core.store.repositories import RepositoryName, add_repositories
@@ -126,7 +126,7 @@ async def save_packages(
 
     pairs = await _list_moved_pairs(connection, owners)
     answers: set[tuple[int, int]] = set()
-    unowned: list[tuple[int, Counts]] = []
+    unowned: Counts = Counter()
     for key in ids:
         owner, change = owners[key], changes.get(key, SourceChange())
         before, now = stated_before.get(key, frozenset()), stated.get(key, frozenset())
@@ -137,9 +137,9 @@ async def save_packages(
             # The evidence shown names the version, so after a new one the rows it stands in are written again.
             answers.update((target, owner.new_organization) for target in now)
         if owner.old_repository is None:
-            unowned += [(target, {"no_owner": -1}) for target in before]
+            unowned.subtract((target, "no_owner") for target in before)
         if owner.new_repository is None:
-            unowned += [(target, {"no_owner": 1}) for target in now]
+            unowned.update((target, "no_owner") for target in now)
     await refresh_derived(connection, pairs, answers, unowned)
 
 
