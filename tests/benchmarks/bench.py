@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import asyncpg
@@ -34,9 +35,14 @@ class Bench:
 
 
 async def fetch_ms(connection: asyncpg.Connection, statement: str, *arguments: object) -> float:
-    """Milliseconds that one call takes, as the caller waits for it."""
+    """Milliseconds that one statement takes, as the caller waits for it."""
+    return await timed_ms(lambda: connection.fetch(statement, *arguments))
+
+
+async def timed_ms(call: Callable[[], Awaitable[object]]) -> float:
+    """Milliseconds that one call takes."""
     started = time.perf_counter()
-    await connection.fetch(statement, *arguments)
+    await call()
     return (time.perf_counter() - started) * 1000
 
 

@@ -27,6 +27,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.measure import Measurement
 from benchmarks.reading import measure_depth, measure_filters, measure_grouping, measure_popularity
 from benchmarks.report import make_page, print_measurement
+from benchmarks.searching import measure_search
 from benchmarks.serving import measure_datasette, measure_serving
 from benchmarks.writing import measure_contention, measure_writing
 
@@ -37,6 +38,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], Awaitable[Measurement]]] = {
     "depth": measure_depth,
     "filters": measure_filters,
     "grouping": measure_grouping,
+    "search": measure_search,
     "serving": measure_serving,
     "writing": measure_writing,
     "contention": measure_contention,

@@ -45,7 +45,6 @@ organizations = Table(
     UniqueConstraint("host", "login"),
     CheckConstraint(f"kind IN {ACCOUNT_KINDS}", name="kind"),
     prefix_index("organizations", "login"),
-    Index("ix_organizations_login_trigrams", "login", postgresql_using="gin", postgresql_ops={"login": "gin_trgm_ops"}),
     Index("ix_organizations_enriched_at", text("enriched_at NULLS FIRST")),
     Index("ix_organizations_merged_into", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
 )

@@ -3,7 +3,8 @@
 A search gathers candidates, so many of each kind at the most, and ranks those alone: the name itself, names that begin
 so, popular ones that hold it, names written nearly so, and descriptions with all the words. How many there are of a
 kind does not show in what it costs. Names are looked for nearly so, and descriptions at all, among the most used and
-the tracked packages only: `search_names` has those, since a word's trigrams are in too many of all.
+the tracked packages only, logins among those with most repositories: `search_names` and `search_logins` have those,
+since a word's trigrams are in too many of all.
 """
 
 import re
@@ -15,7 +16,7 @@ from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, Table, T
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wump_core.store.base import metadata
+from wump_core.store.base import metadata, prefix_end
 from wump_core.store.takedowns import is_suppressed
 
 Row = Mapping[str, Any]
@@ -35,8 +36,21 @@ search_names = Table(
     ),
     Index("ix_search_names_words", "words", postgresql_using="gin"),
 )
+search_logins = Table(
+    "search_logins",
+    metadata,
+    Column("organization_id", BigInteger, nullable=False),
+    Column("login", Text, nullable=False),
+    PrimaryKeyConstraint("organization_id"),
+    Index(
+        "ix_search_logins_trigrams",
+        "login",
+        postgresql_using="gist",
+        postgresql_ops={"login": "gist_trgm_ops(siglen=64)"},
+    ),
+)
 NAMES = 20_000
-"""Of the most used packages, and as many of the tracked ones."""
+"""Of the most used packages, and as many of the tracked ones; of organizations with most repositories."""
 CANDIDATES = 200
 """That begin so, or have the words."""
 NEAREST = 40
@@ -53,7 +67,7 @@ async def search_packages(connection: Connection, query: str, *, ecosystem: str 
         query: In lower case, not empty.
     """
     statement = _PACKAGES[_has_trigram(query)]
-    return await connection.fetch(statement, query, _prefix_end(query), ecosystem, limit, LEAST_ALIKE)
+    return await connection.fetch(statement, query, prefix_end(query), ecosystem, limit, LEAST_ALIKE)
 
 
 async def search_organizations(connection: Connection, query: str, *, limit: int) -> Sequence[Row]:
@@ -62,7 +76,7 @@ async def search_organizations(connection: Connection, query: str, *, limit: int
     Args:
         query: In lower case, not empty.
     """
-    return await connection.fetch(_ORGANIZATIONS[_has_trigram(query)], query, _prefix_end(query), limit)
+    return await connection.fetch(_ORGANIZATIONS[_has_trigram(query)], query, prefix_end(query), limit)
 
 
 def _has_trigram(query: str) -> bool:
@@ -70,15 +84,10 @@ def _has_trigram(query: str) -> bool:
     return re.search(r"\w{3}", query) is not None
 
 
-def _prefix_end(query: str) -> str:
-    """A text that is above all that begin so, byte by byte."""
-    return query + "\U0010ffff"
-
-
 async def replace_search_names(connection: AsyncConnection) -> None:
-    """Bring `search_names` up to date; only what differs is written."""
-    await connection.execute(_REMOVE, {"names": NAMES})
-    await connection.execute(_ADD, {"names": NAMES})
+    """Bring `search_names` and `search_logins` up to date; only what differs is written."""
+    for statement in (_REMOVE, _ADD, _REMOVE_LOGINS, _ADD_LOGINS):
+        await connection.execute(statement, {"names": NAMES})
 
 
 _WANTED = """(
@@ -93,6 +102,21 @@ _REMOVE = text(
 _ADD = text(
     f"INSERT INTO search_names (package_id, name, words) SELECT w.id, w.name, w.words FROM {_WANTED} w"
     " WHERE NOT EXISTS (SELECT FROM search_names n WHERE n.package_id = w.id)"
+)
+_WANTED_LOGINS = """(
+    SELECT o.id, o.login FROM (
+      SELECT a.organization_id, sum(r.repositories) AS repositories FROM (
+        SELECT account_id, count(*) AS repositories FROM repositories GROUP BY account_id) r
+        JOIN accounts a ON a.id = r.account_id GROUP BY a.organization_id
+       ORDER BY repositories DESC, a.organization_id LIMIT :names) chosen
+      JOIN organizations o ON o.id = chosen.organization_id)"""
+_REMOVE_LOGINS = text(
+    f"DELETE FROM search_logins n WHERE NOT EXISTS (SELECT FROM {_WANTED_LOGINS} w WHERE w.id = n.organization_id"
+    " AND w.login = n.login)"
+)
+_ADD_LOGINS = text(
+    f"INSERT INTO search_logins (organization_id, login) SELECT w.id, w.login FROM {_WANTED_LOGINS} w"
+    " WHERE NOT EXISTS (SELECT FROM search_logins n WHERE n.organization_id = w.id)"
 )
 _OF_ECOSYSTEM = "($3::text IS NULL OR p.ecosystem = $3)"
 _NEARLY = f"""
@@ -118,6 +142,10 @@ _PACKAGES = tuple(
               (0.1 + similarity(p.name, $1)) * ln(2 + coalesce(t.organizations, 0)) DESC, p.purl LIMIT $4"""
     for nearly in ("", _NEARLY)
 )
+_NEARLY_LOGINS = f"""
+      UNION (SELECT organization_id FROM (
+               SELECT organization_id, login FROM search_logins ORDER BY login <-> $1 LIMIT {NEAREST}) n
+              WHERE similarity(login, $1) >= {LEAST_ALIKE})"""
 _ORGANIZATIONS = tuple(
     f"""
     WITH found AS MATERIALIZED (
@@ -128,5 +156,5 @@ _ORGANIZATIONS = tuple(
      WHERE o.merged_into IS NULL AND NOT {is_suppressed("o")}
      ORDER BY o.login = $1 DESC, starts_with(o.login, $1) DESC,
               (0.1 + similarity(o.login, $1)) * ln(2 + coalesce(o.stars, 0)) DESC, o.host, o.login LIMIT $3"""
-    for nearly in ("", f" UNION (SELECT id FROM organizations WHERE login % $1 LIMIT {CANDIDATES})")
+    for nearly in ("", _NEARLY_LOGINS)
 )
