@@ -47,6 +47,29 @@ async def keys(api: Any) -> list[str]:
     return sorted([key.decode() async for key in api.app.state.valkey.scan_iter(match=f"{PREFIX}*")])
 
 
+async def test_answers_may_have_a_valkey_of_their_own(settings: CoreSettings, serving: Serving, adding: Any) -> None:
+    """One that may be flushed: what must stay is in the other."""
+    assert settings.valkey_url
+    elsewhere = SecretStr(settings.valkey_url.get_secret_value().rpartition("/")[0] + "/14")
+    async with serving(settings.model_copy(update={"cache_url": elsewhere}), cache=True) as api:
+        await save(api.app.state.engine, record("pkg:npm/a", "one/a", ("lib", "runtime")))
+        api.headers["x-api-key"] = await adding(api.app.state.engine, "operator")
+        assert (await api.get(LIB)).status_code == 200
+        await settle(api)
+        assert not [key for key in await keys(api) if ":package:" in key]
+        kept = [key async for key in api.app.state.valkey.scan_iter(match="*")]
+        assert kept, "what is counted, and the key that was verified"
+        assert len([key async for key in api.app.state.answers.scan_iter(match=f"{PREFIX}*")]) == 2
+        assert (await api.delete(f"{V1}/cache")).json()["keys"] == 2
+        assert set(kept) <= {key async for key in api.app.state.valkey.scan_iter(match="*")}
+        assert (await api.get("/health/valkey")).status_code == 200
+    closed = SecretStr("valkey://127.0.0.1:1/0")
+    async with serving(settings.model_copy(update={"cache_url": closed}), cache=True) as api:
+        away = await api.get("/health/valkey")
+        assert (away.status_code, "WUMP_CACHE_URL" in away.json()["detail"]) == (503, True)
+        assert (await api.get(LIB)).status_code == 200
+
+
 async def test_the_same_bytes_without_a_statement_until_the_package_changes(cached: Any, counting: Any) -> None:
     await outdate(cached)
     first = await cached.get(LIB)

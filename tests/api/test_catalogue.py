@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from wump_api.catalogue import (
     DependentPackage,
-    FoundPackages,
+    FoundPackage,
     Hit,
     OrganizationDetails,
     OrganizationSummary,
@@ -18,9 +18,10 @@ from wump_api.catalogue import (
     PackageSummary,
     UsedPackage,
 )
-from wump_api.models import Execution, Facets, Page
+from wump_api.models import DependentRepository, Execution, Facets, Page
+from wump_api.routes import search
 from wump_api.routes.badges import Badge
-from wump_api.routes.stats import Statistics
+from wump_api.routes.stats import EcosystemStatistics, Statistics
 from wump_core import schedule
 from wump_core.records import FundingLink
 from wump_core.store import touches
@@ -54,6 +55,8 @@ async def walk(api: Any, path: str, limit: int, **parameters: Any) -> list[Any]:
         ("/organizations", OrganizationSummary, {"host": "gitlab.example"}),
         ("/organizations/org00/packages", UsedPackage, {}),
         ("/organizations/org00/repositories", OwnedRepository, {}),
+        ("/packages/npm/core/dependents/repositories", DependentRepository, {}),
+        ("/search", Hit, {"q": "or"}),
     ],
     ids=str,
 )
@@ -89,11 +92,26 @@ async def test_lists_and_their_filters(api: Any, problem: Any) -> None:
         problem(await api.get(V1 + path), 422, "invalid-request")
 
 
+@pytest.mark.parametrize(
+    "path", ["npm/core/dependents/evidence?organization=org00", "npm/%40scope%2Ftool/dependencies?"]
+)
+async def test_every_statement_has_a_permalink(api: Any, problem: Any, path: str) -> None:
+    rows = (await api.page(f"/packages/{path}"))["data"]
+    assert len(rows) == len({row["permalink"] for row in rows}) == 2
+    for row in rows:
+        assert (await api.get(row["permalink"])).json()["data"] == [row]
+    gone = (await api.get(row["permalink"][:-36] + "0" * 32)).json()
+    assert (gone["data"], gone["meta"]["hint"]) == ([], "Nobody says this any more, or nobody ever did.")
+    problem(await api.get(f"{V1}/packages/{path}&statement=x"), 422, "invalid-request")
+
+
 async def test_a_hundred_packages_at_once(api: Any, problem: Any) -> None:
     path = f"{V1}/packages/lookup"
     asked = ["npm:core", "pkg:npm/%40scope/tool@1.0.0", "npm:nowhere", "nonsense", "x:y"]
     response = await api.post(path, json={"purls": asked})
-    found = FoundPackages.model_validate(response.json()).data
+    page = Page[FoundPackage].model_validate(response.json())
+    found = page.data
+    assert (page.next_cursor, page.meta.total) == (None, len(asked))
     assert [item.asked for item in found] == asked
     assert [item.package and item.package.purl for item in found] == [
         "pkg:npm/core", "pkg:npm/%40scope/tool", None, None, None
@@ -173,7 +191,7 @@ async def test_search_ranks_the_name_then_its_beginning_then_what_is_nearly_so(e
 
     async def find(**asked: Any) -> list[str]:
         page = Page[Hit].model_validate(await empty_api.page("/search", **asked))
-        assert page.next_cursor is None
+        assert (page.next_cursor is None) == ("limit" not in asked)
         return [
             item.package.purl if item.package else str(item.organization and item.organization.login)
             for item in page.data
@@ -190,14 +208,30 @@ async def test_search_ranks_the_name_then_its_beginning_then_what_is_nearly_so(e
     assert await find(q="lodash middleware", type="package") == ["pkg:npm/lodash"]
     for bait in ("%", "_", "\\", "'", "a'; --", "(", "&", "!*:", "<->", "\u202e", "\U0010ffff", "x" * 100, "\t|"):
         assert await find(q=bait) == [], bait
-    for wrong in ({"q": ""}, {"q": " "}, {"q": "a\0"}, {"q": "x" * 101}, {}, {"q": "a", "limit": 51}):
+    for wrong in ({"q": ""}, {"q": " "}, {"q": "a\0"}, {"q": "x" * 101}, {}, {"q": "a", "limit": 101}):
         problem(await empty_api.get(f"{V1}/search", params=wrong), 422, "invalid-request")
+
+
+async def test_a_search_has_the_two_hundred_best(empty_api: Any, problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine: AsyncEngine = empty_api.app.state.engine
+    needs: Any = [(f"tool-{number}", "runtime") for number in range(30)]
+    await save(engine, record("pkg:npm/app", "tools/app", *needs))
+    for most in (200, 20):
+        monkeypatch.setattr(search, "MOST", most)
+        whole = await walk(empty_api, "/search", 100, q="tool")
+        assert len(whole) == min(31, most)
+        assert await walk(empty_api, "/search", 7, q="tool") == whole
+    page = await empty_api.page("/search", q="tool", limit=1)
+    for change in ({"q": "tools"}, {"type": "package"}, {"ecosystem": "npm"}):
+        asked = {"q": "tool", **change, "cursor": page["next_cursor"]}
+        problem(await empty_api.get(f"{V1}/search", params=asked), 422, "invalid-cursor")
 
 
 async def test_counts_are_stored_and_say_when_they_were_made(empty_api: Any, problem: Any) -> None:
     engine: AsyncEngine = empty_api.app.state.engine
     before = Statistics.model_validate(await empty_api.page("/stats"))
     assert before.packages is before.as_of is None
+    assert (await empty_api.page("/stats/npm"))["packages"] is None
     await save(engine, record("pkg:npm/a", "one/a", ("b", "runtime"), ("c", "test")))
     await save(engine, record("pkg:npm/d", "two/d", ("b", "development")))
     await save(engine, record("pkg:pypi/e", "two/e"), "pypi")
@@ -211,6 +245,11 @@ async def test_counts_are_stored_and_say_when_they_were_made(empty_api: Any, pro
     found = Statistics.model_validate(await empty_api.page("/stats"))
     assert (found.packages, found.organizations, found.repositories, found.uses, found.depended_on) == (5, 2, 3, 3, 2)
     assert {item.ecosystem: item.packages for item in found.ecosystems} == {"npm": 4, "pypi": 1}
+    for item in found.ecosystems:
+        assert EcosystemStatistics.model_validate((await empty_api.get(item.url)).json()) == item
+    none = EcosystemStatistics.model_validate(await empty_api.page("/stats/maven"))
+    assert (none.packages, none.uses, none.as_of) == (0, 0, found.as_of)
+    problem(await empty_api.get(f"{V1}/stats/nope"), 422, "invalid-request")
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE package_organizations SET kind = 'user' WHERE login = 'two'"))
         ids = list((await connection.execute(text("SELECT id FROM packages"))).scalars())

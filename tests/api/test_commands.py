@@ -59,7 +59,8 @@ def test_a_spreadsheet_runs_nothing(run: Run) -> None:
 def test_over_the_wire_is_as_in_process(run: Run, address: str, output: str) -> None:
     for arguments in (
         ("orgs", "npm:core", "--scope", "development", "--min-repositories", "2"),
-        ("orgs", "npm:core", "--sort", "stars"),
+        ("orgs", "npm:core", "--sort", "stars", "--scope", "development", "--kind", "unknown", "--min-stars", "1"),
+        ("orgs", "npm:core", "--login", "org1", "--provider", "npm", "--first-seen-after", "2020-01-01T00:00:00Z"),
         ("explain", "npm:core", "github.com/org00"),
         ("orgs", "npm:ghost"),
         ("search", "core"),

@@ -1,10 +1,13 @@
 """Dependents: the list, its pages, its filters, and what it says of itself."""
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 import pytest
+from api.conftest import record, save
 from wump_api.models import DependentOrganization, DependentRepository, EvidenceStatement, Page
 from wump_core.store import answers
 from wump_core.store.dependencies import EXCLUSIONS
@@ -23,9 +26,10 @@ def order(row: DependentOrganization, sort: str) -> Any:
 
 
 async def walk(api: Any, path: str, limit: int, **parameters: Any) -> list[Any]:
-    """All pages."""
+    """All pages. Those of a walk may hold less than wanted."""
     rows: list[Any] = []
     cursor = None
+    walks = not set(parameters) & set(answers.FILTERS) <= set(answers.HELD[parameters.get("sort", "repositories")])
     while True:
         page = await api.page(path, limit=limit, cursor=cursor, **parameters)
         assert len(page["data"]) <= limit
@@ -33,7 +37,7 @@ async def walk(api: Any, path: str, limit: int, **parameters: Any) -> list[Any]:
         cursor = page["next_cursor"]
         if cursor is None:
             return rows
-        assert len(page["data"]) == limit
+        assert walks or len(page["data"]) == limit
 
 
 async def test_the_answer_with_its_evidence(api: Any) -> None:
@@ -109,10 +113,14 @@ FILTERS: dict[str, Any] = {
     "provider": "npm",
     "q": "org1",
 }
+SETS: tuple[tuple[str, ...], ...] = (
+    *((), *((name,) for name in FILTERS), ("scope", "min_repositories"), ("min_repositories", "kind", "provider")),
+    *(("min_stars", "active_since"), ("scope", "first_seen_after", "q")),
+)
 PAIRS = [
     (sort, order, {name: FILTERS[name] for name in names})
-    for names, sorts in answers.PAGES.items()
-    for sort in sorts
+    for names in SETS
+    for sort in answers.SORTS
     for order in ("desc", "asc")
 ]
 
@@ -135,19 +143,70 @@ async def test_pages_join_to_the_whole_list_in_order(
     assert whole
 
 
-async def test_a_stream_takes_every_filter_with_every_sort_and_a_page_names_what_works(api: Any, problem: Any) -> None:
+@pytest.fixture(params=["walk", "named"])
+def short_walks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Walks of five rows, so that a page ends before it is full; logins are looked up, or are too many for that."""
+    monkeypatch.setattr(answers, "WALKED", 5)
+    if request.param == "walk":
+        monkeypatch.setattr(answers, "NAMED", 0)
+    answers.walk_statement.cache_clear()
+    yield
+    answers.walk_statement.cache_clear()
+
+
+@pytest.mark.usefixtures("short_walks")
+async def test_pages_of_a_walk_join_to_what_a_stream_has(api: Any) -> None:
     everything = await walk(api, CORE, 100)
-    for name, value in FILTERS.items():
+    for names in SETS:
+        filters = {name: FILTERS[name] for name in names}
         for sort in answers.SORTS:
-            response = await api.get(f"/api/v1{CORE}", params={name: value, "sort": sort, "format": "ndjson"})
-            found = {json.loads(line)["login"] for line in response.text.splitlines()}
-            assert found == {row["login"] for row in everything if passes(row, {name: value})}, (name, sort)
-            page = await api.get(f"/api/v1{CORE}", params={name: value, "sort": sort})
-            if sort not in answers.PAGES.get((name,), ()):
-                document = problem(page, 422, "unsupported-filter")
-                assert any(name in alternative for alternative in document["alternatives"])
-                for alternative in document["alternatives"]:
-                    assert (await api.get(f"/api/v1{CORE}?{alternative}")).status_code == 200, alternative
+            asked = {**filters, "sort": sort}
+            response = await api.get(f"/api/v1{CORE}", params={**asked, "format": "ndjson"})
+            streamed = [json.loads(line) for line in response.text.splitlines()]
+            assert {row["id"] for row in streamed} == {row["id"] for row in everything if passes(row, filters)}
+            for limit in (1, 3, 50):
+                assert await walk(api, CORE, limit, **asked) == streamed, (asked, limit)
+
+
+@pytest.mark.usefixtures("short_walks")
+async def test_an_empty_page_says_why(api: Any) -> None:
+    page = await api.page(CORE, provider="pypi")
+    assert page["data"] == []
+    assert "go on with `next_cursor`" in page["meta"]["hint"]
+    assert await walk(api, CORE, 50, provider="pypi") == []
+    page = await api.page(CORE, q="nobody")
+    if page["next_cursor"] is None:
+        assert page["meta"]["hint"] == "None passes q; 29 organizations depend on it."
+
+
+async def test_those_that_depend_no_more_turn_pages_too(empty_api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = empty_api.app.state.engine
+    for number in range(8):
+        await save(engine, record(f"pkg:npm/p{number}", f"org{number}/repo", ("lib", "runtime")))
+    await save(engine, record("pkg:npm/q", "org7/fork", ("lib", "runtime")))
+    for number in range(1, 8):
+        await save(engine, record(f"pkg:npm/p{number}", f"org{number}/repo"))
+    path, past = "/packages/npm/lib/dependents", [f"org{number}" for number in range(1, 7)]
+    for length in (200, 2):
+        monkeypatch.setattr(answers, "WALKED_PAST", length)
+        answers.walk_statement.cache_clear()
+        for sort, order, limit in product(answers.SORTS, ("asc", "desc"), (1, 4, 50)):
+            rows = await walk(empty_api, path, limit, state="past", sort=sort, order=order)
+            assert [row["login"] for row in rows] == (past if order == "asc" else past[::-1])
+        assert [row["repositories"] for row in await walk(empty_api, path, 50, state="past", q="org3")] == [0]
+        assert len(await walk(empty_api, path, 50, state="past", kind="unknown")) == len(past)
+        assert await walk(empty_api, path, 50, state="past", kind="user") == []
+    answers.walk_statement.cache_clear()
+
+
+async def test_of_the_past_nothing_is_counted(api: Any, problem: Any) -> None:
+    for name in answers.OF_CURRENT:
+        for output in ("json", "ndjson"):
+            asked = {"state": "past", name: FILTERS[name], "sort": "stars", "format": output}
+            document = problem(await api.get(f"/api/v1{CORE}", params=asked), 422, "unsupported-filter")
+            assert len(document["alternatives"]) == 2
+            for alternative in document["alternatives"]:
+                assert (await api.get(f"/api/v1{CORE}?{alternative}")).status_code == 200, alternative
 
 
 async def test_only_some_fields_and_what_the_list_can_not_hold(api: Any, problem: Any) -> None:

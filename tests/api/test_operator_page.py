@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,11 @@ from wump_core.settings import CoreSettings
 from wump_core.store.providers import save_attempt, save_provider_status, save_providers
 
 BAIT = "<script>alert(1)</script>"
+BROWSER = (
+    # As root it runs in no sandbox; and it shall ask nobody but the API.
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -154,14 +160,14 @@ async def test_only_operators_and_only_while_their_key_lives(page: Any, adding: 
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
-def test_a_browser_shows_it(server: tuple[str, int]) -> None:
+def test_a_browser_shows_it(server: tuple[str, int], tmp_path: Path) -> None:
     assert CHROMIUM
     address = f"http://{server[0]}:{server[1]}/operator"
     shown = subprocess.run(
-        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", address],
+        [CHROMIUM, *BROWSER, f"--user-data-dir={tmp_path}", "--dump-dom", address],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=True,
     )
     assert '<form method="post" action="/operator/login">' in shown.stdout

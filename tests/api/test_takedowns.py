@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from wump_api.models import Page
 from wump_api.routes.jobs import Run
+from wump_api.routes.pauses import Alert, Pause
 from wump_api.routes.takedowns import Takedown, Takedowns
 from wump_core import schedule
 from wump_core.store.audit import list_faults
@@ -52,6 +53,7 @@ async def everything(api: Any) -> str:
     for path in (
         *("/organizations", f"/search?q={SECRET}", "/packages/npm/own", "/packages/npm/lib/dependents"),
         *("/packages/npm/lib/dependents?format=csv", "/packages/npm/lib/dependents?format=ndjson&state=past"),
+        *("/packages/npm/lib/dependents?state=past", f"/packages/npm/lib/dependents?state=past&q={SECRET}"),
         *("/packages/npm/lib/dependents/repositories", "/packages/npm/lib/dependents/packages"),
         "/packages/npm/lib/dependents/repositories?include=fork",
         *("/packages/npm/lib/badge.json", "/packages/npm/own/dependents", "/organizations/other/packages"),
@@ -94,7 +96,9 @@ async def test_a_takedown_shows_nowhere_and_nothing_brings_it_back(operator: Any
 
     listed = Page[Takedown].model_validate(await operator.page("/takedowns", limit=1)).data
     assert listed == made.data
-    assert (await operator.delete(f"{V1}/takedowns/{listed[0].id}")).status_code == 200
+    assert (await operator.get(listed[0].url)).json()["id"] == str(listed[0].id)
+    assert (await operator.delete(listed[0].url)).status_code == 200
+    problem(await operator.get(listed[0].url), 404, "unknown-takedown")
     problem(await operator.delete(f"{V1}/takedowns/{listed[0].id}"), 404, "unknown-takedown")
     assert await run_planned(engine) == 1
     assert SECRET in (await operator.get(f"{V1}/packages/npm/lib/dependents")).text
@@ -149,3 +153,37 @@ async def test_only_operators_may(empty_api: Any, problem: Any, adding: Any) -> 
     ):
         problem(await empty_api.request(method, V1 + path), 401, "key-required")
         problem(await empty_api.request(method, V1 + path, headers={"x-api-key": key}), 403, "tier-not-allowed")
+
+
+async def test_pauses_runs_and_alerts(operator: Any, problem: Any) -> None:
+    made = await operator.post(f"{V1}/jobs", json={"job": "refresh_package", "subject": "pkg:npm/x"})
+    assert made.status_code == 202
+    run = Run.model_validate(made.json())
+    assert (run.state, run.arguments) == ("pending", {})
+    assert (await operator.get(made.headers["location"])).json()["id"] == str(run.id)
+    again = await operator.post(f"{V1}/jobs", json={"job": "refresh_package", "subject": "pkg:npm/x"})
+    assert again.json()["id"] == str(run.id)
+    assert len((await operator.page("/jobs?state=dead&state=pending"))["data"]) == 1
+    assert (await operator.page("/jobs?state=dead&state=failed"))["data"] == []
+    for body in ({}, {"job": "Fly"}, {"job": "x", "arguments": {"a": []}}, {"job": "x", "subject": ""}):
+        problem(await operator.post(f"{V1}/jobs", json=body), 422, "invalid-request")
+
+    asked = {"kind": "job", "name": "refresh_package", "reason": "too much"}
+    made = await operator.post(f"{V1}/pauses", json=asked)
+    assert made.status_code == 201
+    assert Page[Pause].model_validate(await operator.page("/pauses")).data == [Pause.model_validate(made.json())]
+    assert (await operator.get(made.json()["url"])).json() == made.json()
+    assert (await operator.delete(made.json()["url"])).json() == made.json()
+    problem(await operator.delete(made.json()["url"]), 404, "not-paused")
+    problem(await operator.get(f"{V1}/pauses/fly/x"), 422, "invalid-request")
+    async with operator.app.state.engine.begin() as connection:
+        await connection.execute(text("INSERT INTO alerts (name, severity, message) VALUES ('low:x/y', 'P2', 'm')"))
+        await connection.execute(
+            text("INSERT INTO providers (name, state, ecosystems, capabilities) VALUES ('npm', 'active', '{}', '{}')")
+        )
+    unknown = await operator.post(f"{V1}/pauses", json={"kind": "provider", "name": "pnm"})
+    problem(unknown, 404, "unknown-provider")
+    listed = Page[Alert].model_validate(await operator.page("/alerts")).data
+    assert [item.name for item in listed] == ["low:x/y"]
+    problem(await operator.get(f"{V1}/alerts/nothing"), 404, "unknown-alert")
+    assert (await operator.get(listed[0].url)).json()["id"] == "low:x/y"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wump_core.errors import InvalidManifest
-from wump_core.sboms import MAX_VALUES, parse_manifest, read_cyclonedx, read_spdx
+from wump_core.sboms import MAX_PACKAGES, MAX_VALUES, parse_manifest, read_cyclonedx, read_spdx
 
 CYCLONEDX = {
     "bomFormat": "CycloneDX",
@@ -101,10 +101,12 @@ def test_cyclonedx() -> None:
         "zlib": (None, "1.3", "runtime", False, "registry"),
         "mine": (None, "1", "runtime", False, "registry"),
         "fork": (None, "1", "runtime", False, "git"),
+        "..": (None, None, "runtime", False, "registry"),
     }
     messages = " ".join(f"{item.field} {item.message}" for item in record.diagnostics)
     assert "entries without a package URL: 1" in messages
     assert "deb wump doesn't know this ecosystem" in messages
+    assert "npm they come from another registry: packages without a purl: 1" in messages
     assert "'..'" in messages
 
 
@@ -123,6 +125,14 @@ def test_spdx() -> None:
     for item in record.dependencies:
         assert item.line is not None
         assert (item.purl or "") in content[item.line - 1].lower()
+
+
+def test_described_packages_that_nothing_else_belongs_to_are_its_packages() -> None:
+    def list_names(described: list[str]) -> list[str]:
+        return [item.name for item in parse(SPDX | {"documentDescribes": described, "relationships": []}).dependencies]
+
+    assert "serde" in list_names(["SPDXRef-serde", "SPDXRef-far"])
+    assert "serde" not in list_names(["SPDXRef-serde"])
 
 
 def test_a_line_is_unknown_where_it_is_not_certain() -> None:
@@ -164,6 +174,18 @@ def test_nesting_and_qualifiers_are_bounded() -> None:
     many = "&".join(f"q{number}=1" for number in range(5_000))
     record = parse({"bomFormat": "CycloneDX", "components": [{"name": "x", "purl": f"pkg:npm/x@1?{many}"}]})
     assert [item.purl for item in record.dependencies] in (["pkg:npm/x"], [])
+
+
+def test_packages_beyond_the_most_are_counted() -> None:
+    found = read_cyclonedx({"components": [{"purl": "pkg:npm/a@1"}] * (MAX_PACKAGES + 3)})
+    assert len(found.rows) == MAX_PACKAGES
+    assert [note.message for note in found.diagnostics] == ["packages beyond the first 50,000: 3"]
+
+
+def test_an_escaped_package_url_has_its_line() -> None:
+    content = b'{"bomFormat": "CycloneDX", "components": [\n{"purl": "pkg:npm/\\u0061@1"},\n{"purl": "pkg:npm\\/b@1"}]}'
+    found = parse_manifest(path="bom.json", content=content, siblings={}).dependencies
+    assert [(item.purl, item.line) for item in found] == [("pkg:npm/a", 2), ("pkg:npm/b", 3)]
 
 
 @settings(max_examples=150, deadline=None)

@@ -3,16 +3,25 @@
 import asyncio
 import dataclasses
 import json
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import asyncpg
 import click
 import pytest
+import uvicorn
 from typer.testing import CliRunner
+from wump_api.auth import make_key
+from wump_api.main import make_app as make_api
+from wump_api.settings import ApiSettings
 from wump_core.cli import make_app
-from wump_core.errors import ConfigurationError, InvalidPurl
+from wump_core.errors import ConfigurationError, InvalidPurl, ServerUnavailable
 from wump_core.settings import CoreSettings
+from wump_core.store import keys, make_engine
+from wump_core.store.keys import NewKey
+from wump_core.telemetry import configure_logging
 from wump_worker import ledger, scheduler, scheduling
 from wump_worker.jobs import JOBS
 
@@ -37,6 +46,39 @@ def wump(settings: CoreSettings, monkeypatch: pytest.MonkeyPatch) -> Wump:
     return wump
 
 
+@pytest.fixture(params=["here", "elsewhere"])
+def anywhere(
+    request: pytest.FixtureRequest, wump: Wump, settings: CoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Wump]:
+    """The same commands on the ledger itself, and through an API with an operator's key."""
+    if request.param == "here":
+        yield wump
+        return
+    configure_logging("error", "console")
+    server = uvicorn.Server(uvicorn.Config(make_api(settings, ApiSettings()), port=0, log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    monkeypatch.setenv("WUMP_URL", f"http://127.0.0.1:{port}/")
+    monkeypatch.setenv("WUMP_KEY", asyncio.run(_add_operator(settings)))
+    yield wump
+    server.should_exit = True
+    thread.join(20)
+
+
+async def _add_operator(settings: CoreSettings) -> str:
+    assert settings.database_url
+    engine = make_engine(settings.database_url, application_name="tests", pool_size=1)
+    key, kept = make_key()
+    async with engine.begin() as connection:
+        await keys.add_key(connection, NewKey(name="operator", tier="operator"), kept, created_by="tests")
+    await engine.dispose()
+    return key
+
+
 @pytest.fixture
 def execute(settings: CoreSettings) -> Callable[[str], Any]:
     """Execute a statement; returns its rows."""
@@ -52,7 +94,8 @@ def execute(settings: CoreSettings) -> Callable[[str], Any]:
     return lambda statement: asyncio.run(run(statement))
 
 
-def test_a_run_from_its_order_to_its_end(wump: Wump, execute: Any) -> None:
+def test_a_run_from_its_order_to_its_end(anywhere: Wump, execute: Any) -> None:
+    wump = anywhere
     code, output, _ = wump("jobs", "run", "refresh_package", "npm:debug", "--arguments", '{"depth": 2}')
     assert code == 0
     first = output.strip()
@@ -82,7 +125,8 @@ def test_a_run_from_its_order_to_its_end(wump: Wump, execute: Any) -> None:
     assert len(execute("SELECT FROM job_executions")) == 1
 
 
-def test_pausing(wump: Wump, execute: Any) -> None:
+def test_pausing(anywhere: Wump, execute: Any) -> None:
+    wump = anywhere
     assert wump("jobs", "pause", "refresh_package", "--reason", "too much")[0] == 0
     assert "already" in wump("jobs", "pause", "refresh_package")[2]
     assert wump("jobs", "pause", "--provider", "npm")[0] == 0, "no worker has said yet which there are"
@@ -94,6 +138,20 @@ def test_pausing(wump: Wump, execute: Any) -> None:
     execute("INSERT INTO providers (name, state, ecosystems, capabilities) VALUES ('npm', 'active', '{}', '{}')")
     with pytest.raises(ConfigurationError, match="no provider 'pnm': expected one of npm"):
         wump("jobs", "pause", "--provider", "pnm")
+
+
+def test_elsewhere_is_told_apart_from_nowhere(wump: Wump) -> None:
+    with pytest.raises(ConfigurationError, match="--url: must start with http"):
+        wump("jobs", "list", "--url", "wump.example")
+    with pytest.raises(ServerUnavailable, match="does not answer"):
+        wump("jobs", "list", "--url", "http://127.0.0.1:1")
+
+
+def test_alerts_anywhere(anywhere: Wump, execute: Any) -> None:
+    assert anywhere("jobs", "alerts")[0] == 0
+    execute("INSERT INTO alerts (name, severity, message) VALUES ('dead_jobs:x', 'P2', 'one is dead')")
+    code, output, _ = anywhere("jobs", "alerts")
+    assert (code, "one is dead" in output) == (1, True)
 
 
 def test_schedules(wump: Wump, execute: Any, monkeypatch: pytest.MonkeyPatch) -> None:

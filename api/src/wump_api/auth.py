@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -44,6 +45,7 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PREFIX_LENGTH, _SECRET_LENGTH, _CHECKSUM_LENGTH = 8, 43, 6
 _PRECHECK_BYTES = 4
 _MOST_REMEMBERED = 10_000
+_MOST_AT_ONCE = 1_000
 _USES_EVERY_SECONDS = 5.0
 _NOBODY: Row = {"key": 0, "precheck": b"\0" * _PRECHECK_BYTES, "hash": "", "is_live": False}
 log = structlog.get_logger("wump.api")
@@ -51,7 +53,7 @@ log = structlog.get_logger("wump.api")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls. `id` is the key's, null where there is none; null limits are those of the tier.
+    """Who calls. `id` is the key's, null where there is none; null limits and areas are those of the tier.
 
     `subject` is what is counted under: the key or, without one, the address.
     """
@@ -62,6 +64,7 @@ class Caller:
     id: UUID | None = None
     requests_per_hour: int | None = None
     requests_per_burst: int | None = None
+    areas: frozenset[str] | None = None
 
 
 CHALLENGE = {"WWW-Authenticate": 'ApiKey realm="wump"'}
@@ -85,7 +88,10 @@ class Keys:
         self._engine = engine
         self._shared = shared
         self._trusted: dict[bytes, tuple[float, Caller]] = {}
+        self._recent: set[bytes] = set()
         self._asked: dict[bytes, asyncio.Task[Caller | None]] = {}
+        self._waiting: dict[str, asyncio.Future[tuple[float, Row]]] = {}
+        self._looking: asyncio.Task[None] | None = None
         self._verified: dict[bytes, None] = {}
         self._used: set[int] = set()
         # So many at once, whatever comes: bcrypt takes a core for a tenth of a second.
@@ -94,7 +100,10 @@ class Keys:
     def recall(self, given: bytes) -> Caller | None:
         """The caller of a key that was found good a moment ago."""
         known = self._trusted.get(given)
-        return known[1] if known and time.monotonic() - known[0] < TRUSTED_SECONDS else None
+        if known is None or time.monotonic() - known[0] >= TRUSTED_SECONDS:
+            return None
+        self._recent.add(given)
+        return known[1]
 
     def knows(self, given: bytes) -> bool:
         """Whether this was a good key at some time: whoever tries it guesses nothing."""
@@ -123,13 +132,45 @@ class Keys:
 
     async def _read(self, given: bytes) -> Caller | None:
         try:
-            async with self._engine.connect() as connection:
-                row: Row = await keys.get_secret(connection, _prefix(given)) or _NOBODY
+            read_at, row = await self._look_up(_prefix(given))
         except (SQLAlchemyError, OSError, TimeoutError):
             known = self._trusted.get(given)
             if known and time.monotonic() - known[0] < TRUSTED_IN_OUTAGE_SECONDS:
                 return known[1]
             raise
+        return await self._accept(given, row, read_at)
+
+    async def _look_up(self, prefix: str) -> tuple[float, Row]:
+        """When the row of a prefix was asked for, and the row. Whoever asks meanwhile shares the next statement."""
+        waiting = self._waiting.setdefault(prefix, asyncio.get_running_loop().create_future())
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look_up_all())
+        return await waiting
+
+    async def _look_up_all(self) -> None:
+        try:
+            while self._waiting:
+                waiting, self._waiting = self._waiting, {}
+                # With them all that were used since, and would ask one by one within the next half second.
+                used = {_prefix(given): given for given in islice(self._recent & self._trusted.keys(), _MOST_AT_ONCE)}
+                self._recent.clear()
+                read_at = time.monotonic()
+                try:
+                    async with self._engine.connect() as connection:
+                        rows = await keys.list_secrets(connection, waiting.keys() | used.keys())
+                except Exception as error:
+                    for future in waiting.values():
+                        future.set_exception(error)
+                    continue
+                for prefix, future in waiting.items():
+                    future.set_result((read_at, rows.get(prefix, _NOBODY)))
+                for prefix, given in used.items():
+                    await self._accept(given, rows.get(prefix, _NOBODY), read_at)
+        finally:
+            self._looking = None
+
+    async def _accept(self, given: bytes, row: Row, read_at: float) -> Caller | None:
+        """Trust a key as of when its row was read, or no longer."""
         if not await self._is_right(given, row):
             self._trusted.pop(given, None)
             return None
@@ -141,8 +182,9 @@ class Keys:
             row["id"],
             row["requests_per_hour"],
             row["requests_per_burst"],
+            None if row["areas"] is None else frozenset(row["areas"]),
         )
-        _remember(self._trusted, given, (time.monotonic(), caller))
+        _remember(self._trusted, given, (read_at, caller))
         return caller
 
     async def _is_right(self, given: bytes, row: Row) -> bool:

@@ -55,12 +55,6 @@ class FoundPackage(Model):
     problem: str | None = Field(description="Why this is no package URL; null: it is one.")
 
 
-class FoundPackages(Model):
-    """The answer to each purl, in the order of the request."""
-
-    data: list[FoundPackage]
-
-
 class DependentPackage(Model):
     """A package that says it needs the package."""
 

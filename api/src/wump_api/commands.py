@@ -30,7 +30,14 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Sort = Annotated[str, typer.Option(help="repositories, stars or last_activity; descending.")]
 Scope = Annotated[str | None, typer.Option(help="runtime, development, test, build, peer, optional or unknown.")]
+State = Annotated[str, typer.Option(help="current, or past: those that depended on it once and do no more.")]
+Kind = Annotated[str | None, typer.Option(help="Only accounts that are an organization, a user, or unknown.")]
 MinRepositories = Annotated[int, typer.Option(min=1, help="At least so many dependent repositories.")]
+MinStars = Annotated[int | None, typer.Option(min=0, help="At least so many stars of dependent repositories in all.")]
+ActiveSince = Annotated[str | None, typer.Option(help="Activity in a dependent repository then or later, with a zone.")]
+FirstSeenAfter = Annotated[str | None, typer.Option(help="wump saw it depend first after this time, with a zone.")]
+FromProvider = Annotated[str | None, typer.Option("--provider", help="Only what this provider told of too.")]
+Login = Annotated[str | None, typer.Option(help="Only logins that begin so.")]
 
 
 class ExportFormat(StrEnum):
@@ -110,8 +117,15 @@ def _report(tracked: Tracked, output: Format, *, waited: bool) -> None:
 def orgs(
     purl: PurlArgument,
     sort: Sort = "repositories",
+    state: State = "current",
     scope: Scope = None,
+    kind: Kind = None,
     min_repositories: MinRepositories = 1,
+    min_stars: MinStars = None,
+    active_since: ActiveSince = None,
+    first_seen_after: FirstSeenAfter = None,
+    provider: FromProvider = None,
+    login: Login = None,
     limit: Limit = 50,
     output: Output = Format.table,
     url: Url = None,
@@ -120,7 +134,18 @@ def orgs(
     """List the organizations that depend on a package, with the strongest evidence for each."""
     package = parse_purl(purl)
     path = f"{package_path(package)}/dependents"
-    parameters = {"sort": sort, "scope": scope, "min_repositories": min_repositories}
+    parameters: Document = {
+        "sort": sort,
+        "state": state,
+        "scope": scope,
+        "kind": kind,
+        "min_repositories": min_repositories,
+        "min_stars": min_stars,
+        "active_since": active_since,
+        "first_seen_after": first_seen_after,
+        "provider": provider,
+        "q": login,
+    }
     rows, meta = ask(url, lambda client, _: client.collect(path, limit, parameters), key=key)
     columns = (
         ("organization", "profile_url"),
@@ -140,8 +165,15 @@ def orgs(
 def export(
     purl: PurlArgument,
     sort: Sort = "repositories",
+    state: State = "current",
     scope: Scope = None,
+    kind: Kind = None,
     min_repositories: MinRepositories = 1,
+    min_stars: MinStars = None,
+    active_since: ActiveSince = None,
+    first_seen_after: FirstSeenAfter = None,
+    provider: FromProvider = None,
+    login: Login = None,
     output: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.ndjson,
     file: Annotated[
         str | None, typer.Option("--output", help="Write to this file, which appears when all is there.")
@@ -155,7 +187,18 @@ def export(
     """
     package = parse_purl(purl)
     path = f"{package_path(package)}/dependents"
-    parameters: Document = {"sort": sort, "scope": scope, "min_repositories": min_repositories}
+    parameters: Document = {
+        "sort": sort,
+        "state": state,
+        "scope": scope,
+        "kind": kind,
+        "min_repositories": min_repositories,
+        "min_stars": min_stars,
+        "active_since": active_since,
+        "first_seen_after": first_seen_after,
+        "provider": provider,
+        "q": login,
+    }
     media_type = {"ndjson": "application/x-ndjson", "csv": "text/csv"}[output]
 
     async def run(client: Client, _: CoreSettings | None) -> Document:

@@ -194,20 +194,22 @@ def repository_document(row: Row) -> Document:
 
 def provider_document(row: Row) -> Document:
     """A provider. What is left of its limits goes through as the text that the database keeps."""
-    return dict(row) | {"limits": None if row["limits"] is None else msgspec.Raw(row["limits"])}
+    limits = None if row["limits"] is None else msgspec.Raw(row["limits"])
+    return dict(row) | {"url": f"/api/v1/providers/{row['id']}", "limits": limits}
 
 
-def statement_document(row: Row, dependency: str) -> Document:
-    """A statement."""
+def statement_document(row: Row, dependency: str, place: str) -> Document:
+    """A statement. `place` is the address of its list, that ends with a question mark or an ampersand."""
     return {name: row[name] for name in _STATEMENT_FIELDS} | {
+        "permalink": f"{place}statement={row['id']}",
         "scope": _SCOPE_OF_BIT[row["scope"]],
         "dependency": dependency,
     }
 
 
-def evidence_document(row: Row, dependency: str) -> Document:
+def evidence_document(row: Row, dependency: str, place: str) -> Document:
     """A statement with the repository it speaks for."""
-    return statement_document(row, dependency) | {
+    return statement_document(row, dependency, place) | {
         "repository": f"https://{row['host']}/{row['path']}",
         "claimed": row["claimed"],
         "excluded": row["exclusion"],

@@ -73,9 +73,11 @@ class Gate:
             return
         operation = describe_operation(scope["method"], scope["path"], scope["query_string"])
         caller = scope["state"]["caller"] = await self._identify(scope, operation)
-        if operation.area not in TIERS[caller.tier].areas:
+        areas = TIERS[caller.tier].areas if caller.areas is None else caller.areas
+        if operation.area not in areas:
             note_authentication("forbidden", caller.subject)
-            raise Problem("tier-not-allowed", f"a key of the tier {caller.tier} may not {operation.area}")
+            whose = f"a key of the tier {caller.tier}" if caller.areas is None else "this key"
+            raise Problem("tier-not-allowed", f"{whose} may not {operation.area}")
         await self._count(scope, caller, operation)
         if operation.area == "export":
             await self._app(scope, receive, send)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
@@ -12,6 +12,7 @@ from wump_api.client import Client, Document, ask
 from wump_api.options import Key, Output, Url
 from wump_api.output import Format, print_rows
 from wump_api.routes.keys import MAX_OVERLAP_SECONDS
+from wump_api.tiers import Area as AreaName
 
 app = typer.Typer()
 keys = typer.Typer(help="Keys of the API: who may call, and how often.", no_args_is_help=True)
@@ -19,6 +20,7 @@ app.add_typer(keys, name="keys")
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Tier = StrEnum("Tier", {name: name for name in TIERS})
+Area = StrEnum("Area", {name: name for name in get_args(AreaName)})
 KeyArgument = Annotated[str, typer.Argument(help="The key's id, as `wump keys list` shows it.", metavar="ID")]
 _COLUMNS = (
     *(("id", "id"), ("name", "name"), ("tier", "tier"), ("prefixes", "prefixes"), ("hour", "requests_per_hour")),
@@ -37,6 +39,10 @@ def create(
     per_burst: Annotated[
         int | None, typer.Option(min=1, help="Requests in ten seconds, instead of the tier's.")
     ] = None,
+    areas: Annotated[
+        list[Area] | None,
+        typer.Option("--may", help="Instead of what its tier may; may be given several times."),
+    ] = None,
     url: Url = None,
     api_key: Key = None,
 ) -> None:
@@ -46,6 +52,7 @@ def create(
         "tier": str(tier),
         "requests_per_hour": per_hour,
         "requests_per_burst": per_burst,
+        "areas": areas and [str(area) for area in areas],
         "expires_at": days and (datetime.now(UTC) + timedelta(days=days)).isoformat(),
     }
     _show(ask(url, lambda client, _: client.post("/api/v1/keys", body), key=api_key))

@@ -52,7 +52,7 @@ def search(
     query: Annotated[str, typer.Argument(help="A name, how it begins, or nearly so.")],
     type_: Annotated[Kind, typer.Option("--type", help="What to find.")] = Kind.all,
     ecosystem: EcosystemOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=50, help="Rows at the most.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Rows at the most.")] = 20,
     output: Output = Format.table,
     url: Url = None,
     key: Key = None,
@@ -61,16 +61,15 @@ def search(
 
     Exit code 1: nothing is called so.
     """
-    wanted: Document = {"q": query, "type": type_.value, "ecosystem": ecosystem and ecosystem.value, "limit": limit}
-    page = ask(url, lambda client, _: client.get("/api/v1/search", **wanted), key=key)
-    rows: list[Document] = page["data"]
+    wanted: Document = {"q": query, "type": type_.value, "ecosystem": ecosystem and ecosystem.value}
+    rows, meta = ask(url, lambda client, _: client.collect("/api/v1/search", limit, wanted), key=key)
     if output is Format.table:
         rows = [_as_line(row) for row in rows]
     columns = (("type", "type"), ("name", "name"), ("used by", "used_by"), ("what it is", "text"))
     if rows or output is not Format.table:
-        print_rows(rows, page["meta"], output, columns=columns)
+        print_rows(rows, meta, output, columns=columns)
     if not rows:
-        err.print(f"wump: {page['meta']['hint']}", markup=False)
+        err.print(f"wump: {meta['hint']}", markup=False)
         raise typer.Exit(EXIT_NO)
 
 

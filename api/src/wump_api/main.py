@@ -41,6 +41,7 @@ from wump_api.routes import (
     keys,
     organizations,
     packages,
+    pauses,
     providers,
     search,
     stats,
@@ -50,6 +51,7 @@ from wump_api.routes.metrics import PATH as METRICS
 from wump_api.routes.metrics import install_metrics
 from wump_api.routes.streams import FETCH_TIMEOUT_MS, Streams
 from wump_api.settings import ApiSettings
+from wump_api.sharing import Shared
 from wump_api.warming import warming
 from wump_api.web import install_pages
 
@@ -109,7 +111,7 @@ def make_app(core: CoreSettings, settings: ApiSettings, telemetry: Telemetry = O
         version=version("wump-api"),
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(core.database_url, core.read_database_url, core.valkey_url, settings, telemetry.on),
+        lifespan=_lifespan(core, core.database_url, core.valkey_url, settings, telemetry.on),
         # A redirect would be built from the Host header, which anybody may choose.
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
@@ -144,8 +146,10 @@ def make_app(core: CoreSettings, settings: ApiSettings, telemetry: Telemetry = O
         packages.router,
         executions.router,
         providers.router,
+        stats.router,
         keys.router,
         jobs.router,
+        pauses.router,
         takedowns.router,
         caches.router,
     ):
@@ -166,15 +170,15 @@ def _is_asked_all_day(scope: Scope) -> bool:
 
 
 def _lifespan(
+    core: CoreSettings,
     database_url: SecretStr,
-    read_database_url: SecretStr | None,
     valkey_url: SecretStr,
     settings: ApiSettings,
     observed: bool,
 ) -> Lifespan[FastAPI]:
     """What is open for as long as the app serves."""
     timeout_ms = settings.statement_timeout_ms
-    read_url = read_database_url or database_url
+    read_url = core.read_database_url or database_url
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -198,19 +202,25 @@ def _lifespan(
                 observe_pool("read", app.state.reading)
                 observe_pool("export", exporting)
             app.state.streams = Streams(exporting, at_once=settings.streams, seconds=settings.stream_seconds)
-            # Those who ask wait less, and count only the time in which this process wasn't busy itself.
-            app.state.valkey = Valkey.from_url(
-                valkey_url.get_secret_value(), socket_timeout=5, socket_connect_timeout=5
-            )
-            opened.push_async_callback(app.state.valkey.aclose)
+            app.state.valkey = app.state.answers = _open_valkey(opened, valkey_url)
+            if core.cache_url is not None:
+                app.state.answers = _open_valkey(opened, core.cache_url)
             await opened.enter_async_context(open_gate(app, settings))
-            app.state.cache = Cache(app.state.shared) if settings.cache else None
+            shared = app.state.shared if core.cache_url is None else Shared(app.state.answers)
+            app.state.cache = Cache(shared) if settings.cache else None
             if app.state.cache is not None:
                 opened.push_async_callback(app.state.cache.finish)
                 await opened.enter_async_context(warming(app))
             yield
 
     return lifespan
+
+
+def _open_valkey(opened: AsyncExitStack, url: SecretStr) -> Valkey:
+    # Those who ask wait less, and count only the time in which this process wasn't busy itself.
+    client = Valkey.from_url(url.get_secret_value(), socket_timeout=5, socket_connect_timeout=5)
+    opened.push_async_callback(client.aclose)
+    return client
 
 
 @asynccontextmanager

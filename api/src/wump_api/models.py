@@ -158,6 +158,7 @@ class Statement(Model):
     """One statement: this package's version needs that package."""
 
     id: UUID = Field(description="The same for as long as the source says the same.")
+    permalink: str = Field(description="The list with this statement alone.")
     package: PurlText | None = Field(description="The package that says so; null: a file does.")
     version: str | None = Field(description="Of the package, or the commit of the file.")
     dependency: PurlText = Field(description="What is needed.")
@@ -297,6 +298,8 @@ class Limit(Model):
 class Provider(Model):
     """A provider as the workers loaded and saw it last."""
 
+    id: str = Field(description="Its name.", examples=["npm"])
+    url: str = Field(examples=["/api/v1/providers/npm"], description="Permalink.")
     name: str
     distribution: str | None
     version: str | None
@@ -317,12 +320,6 @@ class Provider(Model):
     last_error_at: datetime | None
     last_error: str | None
     seen_at: datetime
-
-
-class ProviderList(Model):
-    """All providers."""
-
-    data: list[Provider]
 
 
 class Health(Model):

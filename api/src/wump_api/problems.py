@@ -42,8 +42,8 @@ PROBLEMS: Mapping[str, tuple[int, str, str]] = {
     ),
     "unsupported-filter": (
         422,
-        "No page has this filter in this order",
-        "Take one of `alternatives`: another order, fewer filters, or all rows as a stream.",
+        "No list has these filters together",
+        "Take one of `alternatives`: fewer filters, or another list.",
     ),
     "unknown-package": (
         404,
@@ -80,7 +80,10 @@ PROBLEMS: Mapping[str, tuple[int, str, str]] = {
         "Too many wrong keys came from this address",
         "Wait as `Retry-After` says, and send a key that is valid.",
     ),
+    "unknown-provider": (404, "There is no such provider", "Take its name from the list of providers."),
     "unknown-takedown": (404, "There is no such takedown", "Take its id from the list of takedowns."),
+    "unknown-alert": (404, "There is no such alert", "Take its name from the list of alerts."),
+    "not-paused": (404, "That is not paused", "The list of pauses has what is."),
     "wrong-state": (
         409,
         "Its state doesn't allow that",

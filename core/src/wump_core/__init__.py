@@ -39,6 +39,7 @@ from wump_core.records import (
     Diagnostic,
     DumpInfo,
     FundingLink,
+    InventoryRecord,
     ManifestRecord,
     OrganizationRecord,
     PackageRecord,
@@ -56,8 +57,10 @@ from wump_core.records import (
     TreeRecord,
     collect_items,
 )
+from wump_core.requirements import read_requirement
 from wump_core.sboms import read_spdx
 from wump_core.settings import ProviderSettings, TokenSettings
+from wump_core.toml import load_toml
 from wump_core.values import (
     read_address,
     read_claim,
@@ -89,6 +92,7 @@ __all__ = [
     "InvalidManifest",
     "InvalidPurl",
     "InvalidResponse",
+    "InventoryRecord",
     "Limit",
     "ManifestRecord",
     "NoManifest",
@@ -123,6 +127,7 @@ __all__ = [
     "hookimpl",
     "is_code_host",
     "list_globs",
+    "load_toml",
     "make_dependencies",
     "make_manifest",
     "make_printable",
@@ -141,6 +146,7 @@ __all__ = [
     "read_items",
     "read_licence",
     "read_mapping",
+    "read_requirement",
     "read_spdx",
     "read_text",
     "read_time",

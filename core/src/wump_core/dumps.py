@@ -13,10 +13,13 @@ import tarfile
 import zlib
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, NamedTuple, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn, cast
 
 from wump_core.errors import InvalidDump
 
@@ -33,6 +36,8 @@ FREE_BYTES = 100_000_000
 """Below this, growth is not looked at."""
 
 _BLOCK = 1 << 20
+_LINES = 1 << 16
+"""Bytes of a table at once: as much is lost of an archive that breaks off, and of the place of the error."""
 _LONG_HEADERS = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -40,6 +45,32 @@ _LONG_HEADERS = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
+
+
+@dataclass(slots=True)
+class DumpProgress:
+    """How far the reading of a dump is: rows of the table that is read, and bytes on disk, of how many.
+
+    A dump may be gone through more than once: then the bytes count anew.
+    """
+
+    table: str = ""
+    rows: int = 0
+    done: int = 0
+    total: int = 0
+
+
+_progress: ContextVar[DumpProgress | None] = ContextVar("progress", default=None)
+
+
+@contextmanager
+def watching_dump(progress: DumpProgress) -> Generator[None]:
+    """Keep this up to date while a dump is read within, in this thread or task."""
+    token = _progress.set(progress)
+    try:
+        yield
+    finally:
+        _progress.reset(token)
 
 
 class DumpFile(NamedTuple):
@@ -68,13 +99,19 @@ def read_dump_files(path: Path, names: Collection[str]) -> Iterator[DumpFile]:
 
 
 def _read_folder(path: Path, names: Collection[str]) -> Iterator[DumpFile]:
-    for name in sorted(names):
-        found = [place for place in (*sorted(path.glob(name)), *sorted(path.glob(f"*/{name}"))) if place.is_file()]
-        if len(found) > 1:
-            raise InvalidDump(f"{path} holds several {name}: name the folder of one dump")
-        if found:
-            with found[0].open("rb") as file:
-                yield DumpFile(name, found[0].name, file)
+    places = {name: place for name in sorted(names) if (place := _find(path, name)) is not None}
+    done, total = 0, sum(place.stat().st_size for place in places.values())
+    for name, place in places.items():
+        with place.open("rb") as file:
+            yield DumpFile(name, place.name, cast(IO[bytes], _Bounded(file, place, done=done, total=total)))
+        done += place.stat().st_size
+
+
+def _find(path: Path, name: str) -> Path | None:
+    found = [place for place in (*sorted(path.glob(name)), *sorted(path.glob(f"*/{name}"))) if place.is_file()]
+    if len(found) > 1:
+        raise InvalidDump(f"{path} holds several {name}: name the folder of one dump")
+    return found[0] if found else None
 
 
 def _read_tar(path: Path, names: Collection[str]) -> Iterator[DumpFile]:
@@ -107,26 +144,34 @@ def _open_tar(path: Path) -> Generator[tarfile.TarFile]:
     with path.open("rb") as packed:
         is_packed = packed.read(2) == b"\x1f\x8b"
         packed.seek(0)
-        stream: Any = _Bounded(packed, path) if is_packed else packed
+        stream: Any = _Bounded(packed, path, total=path.stat().st_size, is_packed=is_packed)
         with reading_dump(lambda: path.name):
-            archive = tarfile.TarFile.open(fileobj=stream, mode="r|", bufsize=_BLOCK, tarinfo=_Info)
+            try:
+                archive = tarfile.TarFile.open(fileobj=stream, mode="r|", bufsize=_BLOCK, tarinfo=_Info)
+            except tarfile.ReadError as error:
+                expected = "expected a tar, packed with gzip or not; unpack what is anything else, and name the folder"
+                raise InvalidDump(f"{path.name}: the archive can't be read: {error}: {expected}") from None
         with archive:
             yield archive
 
 
 class _Bounded(io.RawIOBase):
-    """The content of a packed file, which may not grow without end."""
+    """The content of a file, which may be packed and may not grow without end."""
 
-    def __init__(self, packed: IO[bytes], path: Path) -> None:
-        self._packed = packed
+    def __init__(self, file: IO[bytes], path: Path, *, done: int = 0, total: int, is_packed: bool = False) -> None:
+        self._file = file
         self._name = path.name
-        self._content = gzip.GzipFile(fileobj=packed)
+        self._content: Any = gzip.GzipFile(fileobj=file) if is_packed else file
         self._grown = 0
+        self._done = done
+        self._progress = _progress.get() or DumpProgress()
+        self._progress.done, self._progress.total = done, total
 
     def read(self, size: int = -1) -> bytes:
-        block = self._content.read(size)
+        block: bytes = self._content.read(size)
         self._grown += len(block)
-        if self._grown > FREE_BYTES and self._grown > MAX_GROWTH * self._packed.tell():
+        self._progress.done = self._done + self._file.tell()
+        if self._grown > FREE_BYTES and self._grown > MAX_GROWTH * self._file.tell():
             raise InvalidDump(f"{self._name} grows more than {MAX_GROWTH} times when it is unpacked: it is no dump")
         return block
 
@@ -153,8 +198,6 @@ def reading_dump(place: Callable[[], str]) -> Generator[None]:
         raise InvalidDump(f"{place()}: the archive is damaged: {error}") from None
     except csv.Error as error:
         raise InvalidDump(f"{place()}: this is no CSV: {error}") from None
-    except UnicodeDecodeError as error:
-        raise InvalidDump(f"{place()}: this is no UTF-8: {error.reason}") from None
 
 
 class DumpKeys(bytearray):
@@ -163,7 +206,8 @@ class DumpKeys(bytearray):
     def mark(self, key: int, state: int) -> None:
         """Note what is known of a key, which is at most `MAX_KEY`."""
         if key >= len(self):
-            self.extend(bytes(min(MAX_KEY + 1, max(key + 1, 2 * len(self))) - len(self)))
+            # By a quarter: while it grows, what is added is there twice.
+            self.extend(bytes(min(MAX_KEY + 1, max(key + 1, len(self) * 5 // 4 + 1_000)) - len(self)))
         self[key] = state
 
     def look_up(self, key: int) -> int:
@@ -182,13 +226,14 @@ class DumpTable:
         self.name = name
         self.row = 0
         self._columns = columns
-        self._content = _Content(file)
-        text = io.TextIOWrapper(io.BufferedReader(self._content, _BLOCK), encoding="utf-8", newline="")
-        self._reader = csv.reader(text, strict=True)
+        self._progress = _progress.get() or DumpProgress()
+        self._content = _Content(file, self._tell)
+        self._reader = csv.reader(chain.from_iterable(self._content.blocks()), strict=True)
         with reading_dump(self._place_of_next):
             header = next(self._reader, None)
         if header is None:
             raise InvalidDump(f"{name} is empty: expected a header with {', '.join(columns)}")
+        header[:1] = [name.removeprefix("\ufeff") for name in header[:1]]
         missing = [column for column in columns if column not in header]
         if missing:
             raise InvalidDump(f"{name}, row 0 (the header): the column {', '.join(missing)} is missing")
@@ -212,18 +257,30 @@ class DumpTable:
         Raises:
             InvalidDump: A row can't be read; the text names it.
         """
-        width = len(self._header)
+        width, content, lacks = len(self._header), self._content, self._lacks
         with _field_size_limit(), reading_dump(self._place_of_next):
-            for row in self._reader:
-                self.row += 1
+            for number, row in enumerate(self._reader, 1):
+                self.row = number
                 if len(row) != width:
                     missing = self._header[len(row)] if len(row) < width else None
                     self.refuse(missing, f"the row has {len(row)} columns, and the header {width}")
-                if self._lacks:
+                if content.is_suspect:
+                    self._check_texts(row)
+                if lacks:
                     row.append("")
                 yield row
         if not self._content.is_whole:
             self.refuse(self._columns[-1], "the file ends in the middle of a row")
+
+    @property
+    def line(self) -> int:
+        """The line of the file at which the row ends, from 1: a row may hold line ends."""
+        return self._reader.line_num
+
+    def _check_texts(self, row: list[str]) -> None:
+        for column, field in zip(self._header, row, strict=True):
+            if any("\udc80" <= character <= "\udcff" for character in field):
+                self.refuse(column, "this is no UTF-8")
 
     def find(self, column: str) -> int:
         """Where a wanted column stands in a whole row."""
@@ -231,7 +288,7 @@ class DumpTable:
 
     def refuse(self, column: str | None, what: str) -> NoReturn:
         """Raises InvalidDump with the place."""
-        place = f"{self.name}, row {self.row} (line {self._reader.line_num})"
+        place = f"{self.name}, row {self.row} (line {self.line})"
         raise InvalidDump(f"{place}, column {column}: {what}" if column else f"{place}: {what}")
 
     def number(self, text: str, column: str) -> int:
@@ -268,37 +325,51 @@ class DumpTable:
             self.refuse(column, f"{key} names no row of {other}")
         return key
 
+    def _tell(self) -> None:
+        """Once for each block: once for each row would take a tenth of the time."""
+        self._progress.table, self._progress.rows = self.name, self.row
+
     def _place_of_next(self) -> str:
-        return f"{self.name}, row {self.row + 1} (line {self._reader.line_num})"
+        return f"{self.name}, row {self.row + 1} (line {self.line})"
 
 
-class _Content(io.RawIOBase):
-    """What a file holds, however it can be read. Closing it leaves the file: the archive goes on behind it."""
+class _Content:
+    """The lines of a file, in blocks that end where a line ends: that is several times faster than line by line."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], tell: Callable[[], None]) -> None:
         self._file = file
-        self._line = 0
+        self._tell = tell
         self.is_whole = True
+        self.is_suspect = False
 
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read on, but for a line that does not end: whoever reads would collect it.
+    def blocks(self) -> Iterator[io.StringIO]:
+        """One block after another.
 
         Raises:
-            csv.Error: There is such a line.
+            csv.Error: A line does not end: whoever reads would collect it.
         """
-        content = self._file.read(len(buffer))
-        buffer[: len(content)] = content
-        if content:
-            end = content.rfind(b"\n")
-            self._line = len(content) - end - 1 if end >= 0 else self._line + len(content)
-            self.is_whole = self._line == 0
-            if self._line > MAX_FIELD:
+        left = b""
+        while content := self._file.read(_LINES):
+            self._tell()
+            end = content.rfind(b"\n") + 1
+            if not end and len(left) + len(content) > MAX_FIELD:
                 raise csv.Error(f"a line of more than {MAX_FIELD:,} bytes")
-        return len(content)
+            if end:
+                yield self._decode(left + content[:end])
+                left = content[end:]
+            else:
+                left += content
+        self.is_whole = not left
+        yield self._decode(left)
+
+    def _decode(self, content: bytes) -> io.StringIO:
+        """What is no UTF-8 is let through, and looked for row by row: in a block, its place would not be known."""
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            self.is_suspect = True
+            text = content.decode(errors="surrogateescape")
+        return io.StringIO(text, newline="")
 
 
 @contextmanager

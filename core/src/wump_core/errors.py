@@ -85,6 +85,12 @@ class JobKilled(WumpError):
     code = "killed"
 
 
+class JobTooLong(WumpError):
+    """A run did not end within its deadline. That uses an attempt; the text says what to set."""
+
+    code = "too_long"
+
+
 class CredentialsRejected(ProviderError):
     """The upstream refuses us, or our credentials: tried again without using an attempt, given up after a day."""
 

@@ -26,6 +26,7 @@ from wump_core.records import (
     DependencyRecord,
     DependentRecord,
     DumpInfo,
+    InventoryRecord,
     ManifestRecord,
     OrganizationRecord,
     PackageRecord,
@@ -175,8 +176,8 @@ class DataProvider:
         """
 
     @hookspec(firstresult=True)
-    def read_dump(self, path: Path) -> Iterator[DumpInfo | PackageRecord]:
-        """Read a dump, a file or a folder, one record after another: each package once, always in the same order.
+    def read_dump(self, path: Path) -> Iterator[DumpInfo | PackageRecord | InventoryRecord]:
+        """Read a dump, a file or a folder, one record after another: each thing once, always in the same order.
 
         Synchronous; memory stays the same however large the dump is. It opens nothing but the dump, and temporary
         files that are gone with it. A `DumpInfo` comes first, where the dump says of itself when it was made.

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Si
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -37,6 +38,7 @@ from wump_core.records import (
     DependencyRecord,
     DependentRecord,
     DumpInfo,
+    InventoryRecord,
     ManifestRecord,
     OrganizationRecord,
     PackageRecord,
@@ -176,8 +178,8 @@ class Provider:
             raise ProviderFailed(f"{self.name} failed on {path}: {type(error).__name__}: {error}"[:500]) from error
         return self._checked(ManifestRecord, record)
 
-    def read_dump(self, path: Path) -> Iterator[DumpInfo | PackageRecord]:
-        """Call the hook; a `DumpInfo` comes first, be it an empty one, and then nothing but packages.
+    def read_dump(self, path: Path) -> Iterator[DumpInfo | PackageRecord | InventoryRecord]:
+        """Call the hook; a `DumpInfo` comes first, be it an empty one, and then packages and repositories.
 
         Raises `InvalidDump`, or `ProviderFailed` where the plugin itself is at fault.
         """
@@ -186,7 +188,9 @@ class Provider:
             for record in self.hooks.read_dump(path=path):
                 if not begun and not isinstance(record, DumpInfo):
                     yield DumpInfo()
-                yield self._checked(PackageRecord if begun or not isinstance(record, DumpInfo) else DumpInfo, record)
+                is_info = not begun and isinstance(record, DumpInfo)
+                other = InventoryRecord if isinstance(record, InventoryRecord) else PackageRecord
+                yield self._checked(DumpInfo if is_info else other, record)
                 begun = True
         except ProviderError as error:
             error.args = (storable(str(error)),)
@@ -230,11 +234,21 @@ class Provider:
 
     def _check_sizes(self, record: BaseModel) -> None:
         """A plugin may make records without validating them; what holds far too much is not even looked at."""
-        for name, information in type(record).model_fields.items():
+        for name, most in _list_limits(type(record)):
             value = getattr(record, name, None)
-            most = next((limit.max_length for limit in information.metadata if isinstance(limit, MaxLen)), None)
-            if most is not None and isinstance(value, Sized) and len(value) > most:
+            if isinstance(value, Sized) and len(value) > most:
                 raise ProviderFailed(f"{self.name} returned {len(value):,} {name}, at most {most:,} are taken")
+
+
+@cache
+def _list_limits(record_type: type[BaseModel]) -> tuple[tuple[str, int], ...]:
+    """The fields of a kind of record that may hold so many."""
+    return tuple(
+        (name, limit.max_length)
+        for name, information in record_type.model_fields.items()
+        for limit in information.metadata
+        if isinstance(limit, MaxLen)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from wump_core.texts import HostPath, Name, PurlText, Short, Storable, Text, Web
 
 MAX_DEPENDENCIES = 20_000
 MAX_MANIFEST_DEPENDENCIES = 200_000
+MAX_INVENTORY_MANIFESTS = 1_000
 MAX_DIAGNOSTICS = 500
 MAX_NEEDS = 100
 MAX_FUNDING_LINKS = 100
@@ -160,6 +161,7 @@ class DumpInfo(Record):
 
     made_at: AwareDatetime | None = Field(default=None, description="When the upstream made it.")
     packages: Count | None = Field(default=None, description="How many packages it holds.")
+    repositories: Count | None = Field(default=None, description="How many repositories it holds.")
 
 
 class ProviderHealth(Record):
@@ -202,6 +204,17 @@ class RepositoryRecord(Record):
     created_at: AwareDatetime | None = None
     pushed_at: AwareDatetime | None = None
     funding: tuple[FundingLink, ...] | None = Field(default=None, max_length=100)
+
+
+class InventoryRecord(Record):
+    """A repository and its files that state dependencies, as an aggregator has read them.
+
+    Manifests are null where the aggregator does not tell them; an empty tuple: it knows of none.
+    """
+
+    repository: RepositoryRecord
+    revision: Short | None = Field(default=None, description="The commit, or else the branch, that they were read at.")
+    manifests: tuple[ManifestRecord, ...] | None = Field(default=None, max_length=MAX_INVENTORY_MANIFESTS)
 
 
 class RepositoryQuery(Record):

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl, unquote
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from wump_core.errors import InvalidManifest, InvalidPurl
 from wump_core.hookspecs import ProviderInfo, hookimpl
@@ -25,10 +25,16 @@ from wump_core.values import read_items, read_mapping, read_text
 
 MAX_BYTES = 10_000_000
 MAX_VALUES = 500_000
+MAX_PACKAGES = 50_000
+"""Of one bill. Those behind them are counted, and left out."""
+
 MAX_NESTED = 50
+MAX_ESCAPES = 100_000
+"""Backslashes in a file whose lines are told: each package URL with one is decoded by itself."""
+
 _CODE_HOSTS = frozenset(("github", "gitlab", "bitbucket"))
 _EXACT = re.compile(r"[vV]?\d[\w.+!~-]*", re.ASCII)
-_LOCATOR = re.compile(rb'"(?:purl|referenceLocator)"\s*:\s*"(pkg:(?:[^"\\\n]|\\.){1,2000})"')
+_LOCATOR = re.compile(rb'"(?:purl|referenceLocator)"\s*:\s*"(pkg:[^"\\\n]*(?:\\.[^"\\\n]*)*)"')
 _SPDX_SCOPES: dict[str, Scope] = {
     "DEV_DEPENDENCY_OF": "development",
     "DEV_TOOL_OF": "development",
@@ -41,6 +47,7 @@ _SPDX_SCOPES: dict[str, Scope] = {
     "RUNTIME_DEPENDENCY_OF": "runtime",
 }
 _CYCLONEDX_SCOPES: dict[str, Scope] = {"required": "runtime", "optional": "optional", "excluded": "development"}
+_ELSEWHERE = re.compile(r"(?:^|&)(vcs_url|repository_url)=[^&]", re.IGNORECASE)
 _DEVELOPMENT = re.compile(r"cdx:[a-z]+:package:development")
 
 Row = dict[str, Any]
@@ -57,8 +64,7 @@ class Sbom:
     diagnostics: tuple[Diagnostic, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Package:
+class _Package(NamedTuple):
     """One entry, before its package URL is read."""
 
     identifier: str
@@ -90,6 +96,8 @@ def read_spdx(document: Mapping[str, Any]) -> Sbom:
         *(target for _, kind, target in relations if kind == "DESCRIBES"),
         *(source for source, kind, _ in relations if kind == "DESCRIBED_BY"),
     }
+    if len(roots) > 1 and not any(source in roots and kind != "DESCRIBED_BY" for source, kind, _ in relations):
+        roots = set()  # a list of packages that belong to nothing
     scopes = {source: _SPDX_SCOPES[kind] for source, kind, _ in relations if kind in _SPDX_SCOPES}
     entries = [read_mapping(item) for item in packages]
     others = (
@@ -164,7 +172,8 @@ def _walk(components: Iterable[Any], depth: int = 0) -> Iterator[dict[str, Any]]
         raise InvalidManifest(f"components are nested more than {MAX_NESTED} deep")
     for item in map(read_mapping, components):
         yield item
-        yield from _walk(read_items(item.get("components")), depth + 1)
+        if nested := read_items(item.get("components")):
+            yield from _walk(nested, depth + 1)
 
 
 def _component_name(item: Mapping[str, Any]) -> str:
@@ -189,40 +198,55 @@ def _collect(project: Project | None, packages: Iterable[_Package], direct: set[
     rows: list[Row] = []
     locators: list[str] = []
     diagnostics: list[Diagnostic] = []
-    without, unknown = 0, Counter[str]()
+    without, unknown, read = 0, Counter[str](), 0
     for package in packages:
         if not package.locator:
             without += 1
             continue
+        read += 1
+        if read > MAX_PACKAGES:
+            continue
+        name = package.name or unquote(package.locator)
         try:
             ecosystem, purl, source = read_locator(package.locator)
         except InvalidPurl as error:
             diagnostics.append(Diagnostic(field=package.field, message=str(error)[:500]))
-            continue
-        if purl is None and source == "registry":
+            if not package.locator.startswith("pkg:"):
+                continue
+            ecosystem, purl, source = None, None, "registry"
+            name = _locator_name(package.locator)  # it can't be one there, and is kept as it is written
+        if ecosystem is not None and purl is None and source == "registry":
             unknown[ecosystem] += 1
         locators.append(package.locator)
-        version = package.version or _locator_version(package.locator)
-        exact = version is not None and _EXACT.fullmatch(version) is not None and ".*" not in version
-        rows.append(
-            {
-                "purl": purl,
-                "name": (package.name or unquote(package.locator))[:214],
-                "requirement": None if exact else version,
-                "resolved_version": version if exact else None,
-                "scope": package.scope,
-                "optional": package.scope == "optional",
-                "direct": not direct or package.identifier in direct,
-                "source": source,
-                "field": package.field,
-            }
-        )
+        is_direct = not direct or package.identifier in direct
+        rows.append({"purl": purl, "name": name[:214], "source": source, "direct": is_direct, **_describe(package)})
+    counts = _tell_counts(without, read - MAX_PACKAGES)
+    return Sbom(project, rows, locators, (*counts, *diagnostics, *_tell_unknown(unknown)))
+
+
+def _describe(package: _Package) -> Row:
+    version = package.version or _locator_version(package.locator or "")
+    exact = version is not None and _EXACT.fullmatch(version) is not None and ".*" not in version
+    return {
+        "requirement": None if exact else version,
+        "resolved_version": version if exact else None,
+        "scope": package.scope,
+        "optional": package.scope == "optional",
+        "field": package.field,
+    }
+
+
+def _tell_counts(without: int, more: int) -> Iterator[Diagnostic]:
+    if more > 0:
+        yield Diagnostic(message=f"packages beyond the first {MAX_PACKAGES:,}: {more:,}")
     if without:
-        diagnostics.insert(0, Diagnostic(message=f"entries without a package URL: {without:,}"))
+        yield Diagnostic(message=f"entries without a package URL: {without:,}")
+
+
+def _tell_unknown(unknown: Mapping[str, int]) -> Iterator[Diagnostic]:
     for ecosystem, count in sorted(unknown.items())[:50]:
-        message = f"wump doesn't know this ecosystem: packages without a purl: {count:,}"
-        diagnostics.append(Diagnostic(field=ecosystem, message=message))
-    return Sbom(project, rows, locators, tuple(diagnostics))
+        why = "they come from another registry" if ecosystem in ECOSYSTEMS else "wump doesn't know this ecosystem"
+        yield Diagnostic(field=ecosystem, message=f"{why}: packages without a purl: {count:,}")
 
 
 def read_locator(locator: str) -> tuple[str, str | None, str]:
@@ -237,12 +261,12 @@ def read_locator(locator: str) -> tuple[str, str | None, str]:
     if not locator.startswith("pkg:"):
         raise InvalidPurl(f"{locator[:80]!r} is no package URL")
     plain, _, rest = locator.removeprefix("pkg:").lstrip("/").partition("#")[0].partition("?")
-    qualifiers = dict(parse_qsl(rest, max_num_fields=100)) if rest and rest.count("&") < 100 else {}
+    elsewhere = {name.lower() for name in _ELSEWHERE.findall(rest)}
     ecosystem, _, name = plain.partition("/")
     ecosystem = ecosystem.lower()
-    if ecosystem in _CODE_HOSTS or "vcs_url" in qualifiers:
+    if ecosystem in _CODE_HOSTS or "vcs_url" in elsewhere:
         return ecosystem, None, "git"
-    if ecosystem not in ECOSYSTEMS or "repository_url" in qualifiers:
+    if ecosystem not in ECOSYSTEMS or "repository_url" in elsewhere:
         return read_text(ecosystem, 40) or "", None, "registry"
     if "@" in name[1:]:
         name = name.rpartition("@")[0]
@@ -251,6 +275,11 @@ def read_locator(locator: str) -> tuple[str, str | None, str]:
         # An action in a folder has its path behind the repository that it is known by.
         name = "/".join(name.split("/")[:2])
     return ecosystem, make_purl_text(ecosystem, name), "registry"
+
+
+def _locator_name(locator: str) -> str:
+    path = locator.partition("?")[0].partition("#")[0].partition("/")[2]
+    return unquote(path.rpartition("@")[0] if "@" in path[1:] else path) or locator
 
 
 def _locator_version(locator: str) -> str | None:
@@ -284,10 +313,10 @@ def _decode(content: bytes) -> Mapping[str, Any]:
 def _make_record(path: str, format: str, found: Sbom, content: bytes) -> ManifestRecord:  # noqa: A002
     lines, times = _find_lines(content), Counter(found.locators)
     for row, locator in zip(found.rows, found.locators, strict=True):
-        where = lines.get(locator, [])
-        if len(where) == times[locator]:  # else it stands elsewhere, too, and no line is certain
+        where = lines.get(locator, ())
+        if where and len(where) == times[locator]:  # else it stands elsewhere, too, and no line is certain
             times[locator] -= 1
-            row["line"] = where.pop(0)
+            row["line"] = where.pop()
     return make_manifest(
         path,
         format=format,
@@ -300,14 +329,20 @@ def _make_record(path: str, format: str, found: Sbom, content: bytes) -> Manifes
 
 
 def _find_lines(content: bytes) -> dict[str, list[int]]:
-    """The lines on which each package URL stands, in their order."""
+    """The lines on which each package URL stands, the last one first."""
     lines: dict[str, list[int]] = {}
+    if content.count(b"\\") > MAX_ESCAPES:
+        return lines
     line, at = 1, 0
     for found in _LOCATOR.finditer(content):
         line += content.count(b"\n", at, found.start(1))
         at = found.start(1)
         with suppress(ValueError):
-            lines.setdefault(json.loads(b'"' + found[1] + b'"'), []).append(line)
+            text = found[1].decode()
+            locator = json.loads(f'"{text}"') if "\\" in text else text
+            lines.setdefault(locator, []).append(line)
+    for found_lines in lines.values():
+        found_lines.reverse()
     return lines
 
 
@@ -317,8 +352,8 @@ FORMATS = (
         globs=("bom.json", "*.cdx.json", "cyclonedx.json", "sbom.json"),
         kind="lockfile",
         max_bytes=MAX_BYTES,
-        yields="components with a package URL, nested ones too; direct by the graph of the described component; scope,"
-        " and development by property. JSON only.",
+        yields="components with a package URL, nested ones too, at most 50,000; direct by the graph of the described"
+        " component; scope, and development by property. JSON only.",
         parse=_parse_cyclonedx,
         marker=b'"bomFormat"',
     ),
@@ -327,8 +362,8 @@ FORMATS = (
         globs=("*.spdx.json", "spdx.json", "sbom.json"),
         kind="lockfile",
         max_bytes=MAX_BYTES,
-        yields="packages with a package URL; direct by the relationships of the described package; scope by"
-        " `…_DEPENDENCY_OF`. JSON of SPDX 2 only.",
+        yields="packages with a package URL, at most 50,000; direct by the relationships of the described package;"
+        " scope by `…_DEPENDENCY_OF`. JSON of SPDX 2 only.",
         parse=_parse_spdx,
         marker=b'"spdxVersion"',
     ),

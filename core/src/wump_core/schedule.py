@@ -27,7 +27,7 @@ from wump_core.errors import (
     WumpError,
 )
 from wump_core.purl import Purl
-from wump_core.store import executions, packages, schedules
+from wump_core.store import executions, packages, runs, schedules
 from wump_core.store.executions import DueExecution, Execution
 
 REFRESH_PACKAGE = "refresh_package"
@@ -101,7 +101,7 @@ async def plan_dependents_of_tracked(connection: AsyncConnection, purl: str) -> 
 
 async def claim_due(connection: AsyncConnection) -> list[DueExecution]:
     """Runs to send now; runs whose worker died are due again first."""
-    await executions.release_lost_leases(
+    await runs.release_lost_leases(
         connection,
         at_once=ALONE_AFTER_LOST_LEASES,
         max_delay_seconds=MAX_LOST_LEASE_DELAY_SECONDS,
@@ -136,12 +136,12 @@ async def fire_schedules(connection: AsyncConnection) -> list[str]:
 
 async def start(connection: AsyncConnection, execution_id: int, *, worker: str = "") -> Execution | None:
     """Begin a run; null if it is not due, as when its message came twice. `worker` says who runs it."""
-    return await executions.start_execution(connection, execution_id, lease_seconds=LEASE_SECONDS, worker=worker)
+    return await runs.start_execution(connection, execution_id, lease_seconds=LEASE_SECONDS, worker=worker)
 
 
 async def renew(connection: AsyncConnection, execution: Execution) -> bool:
     """Hold on to a run; false if it is somebody else's by now."""
-    return await executions.renew_lease(connection, execution, lease_seconds=LEASE_SECONDS)
+    return await runs.renew_lease(connection, execution, lease_seconds=LEASE_SECONDS)
 
 
 async def hold(connection: AsyncConnection, execution: Execution) -> None:
@@ -162,9 +162,7 @@ async def finish(
     Raises:
         LeaseLost: The run is somebody else's by now, so this transaction must not be committed.
     """
-    if not await executions.finish_execution(
-        connection, execution, records_processed=records_processed, outcome=outcome
-    ):
+    if not await runs.finish_execution(connection, execution, records_processed=records_processed, outcome=outcome):
         raise LeaseLost(f"execution {execution.id} of {execution.subject} was taken over")
 
 
@@ -182,7 +180,7 @@ async def fail(connection: AsyncConnection, execution: Execution, error: Excepti
         attempts = execution.attempts + (not is_outage)
         is_last = attempts >= MAX_ATTEMPTS or is_outage or isinstance(error, JobUnusable | JobKilled)
         state, delay = "dead" if is_last else "failed", _with_jitter(15.0 * 2 ** (attempts - 1))
-    if not await executions.fail_execution(
+    if not await runs.fail_execution(
         connection,
         execution,
         state=state,
@@ -197,7 +195,7 @@ async def fail(connection: AsyncConnection, execution: Execution, error: Excepti
 
 async def hand_back(connection: AsyncConnection, execution: Execution) -> bool:
     """Make a run due again that its worker has no time to end; false if it is somebody else's by now."""
-    return await executions.hand_back_execution(connection, execution)
+    return await runs.hand_back_execution(connection, execution)
 
 
 _NOT_THE_JOBS_FAULT = (RateLimited, CredentialsRejected, Unavailable, ServerUnavailable, OSError, TimeoutError)

@@ -82,8 +82,13 @@ async def read_schema_state(settings: CoreSettings) -> tuple[str | None, str]:
 
 
 async def _require_current_schema(settings: CoreSettings) -> None:
+    """A newer schema is one that this wump works on too: it is expanded first, and contracted a version later.
+
+    So that a process of the version before can start again while an upgrade is under way. Revisions are numbers of
+    four digits.
+    """
     current, head = await read_schema_state(settings)
-    if current != head:
+    if current is None or current < head:
         raise ConfigurationError(
             f"the database is at revision {current or 'none'} and this wump needs {head}: run `wump db upgrade`"
         )

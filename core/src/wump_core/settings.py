@@ -42,6 +42,10 @@ class CoreSettings(BaseSettings):
     valkey_url: SecretStr | None = Field(
         default=None, description="Valkey 8 or later, as `valkey://host:6379/0`. Unset: embedded."
     )
+    cache_url: SecretStr | None = Field(
+        default=None,
+        description="A Valkey for finished answers alone, which may evict them. Unset: that of WUMP_VALKEY_URL.",
+    )
     data_dir: Path = Field(
         default_factory=lambda: user_data_path("wump"),
         description="Where the embedded servers keep their data.",
@@ -89,7 +93,7 @@ class CoreSettings(BaseSettings):
             raise ValueError("needs WUMP_DATABASE_URL too: what is read here is written there")
         return value
 
-    @field_validator("valkey_url")
+    @field_validator("valkey_url", "cache_url")
     @classmethod
     def _valkey_only(cls, value: SecretStr | None) -> SecretStr | None:
         schemes = ("valkey://", "valkeys://", "redis://", "rediss://")
@@ -104,6 +108,11 @@ class CoreSettings(BaseSettings):
         if value != "off" and not set(names) <= {"otlp", "prometheus", "console"}:
             raise ValueError("must be off, or one or more of otlp, prometheus and console, comma-separated")
         return value
+
+    @property
+    def answers_url(self) -> SecretStr | None:
+        """The Valkey in which finished answers are kept."""
+        return self.cache_url or self.valkey_url
 
     @property
     def exporters(self) -> frozenset[str]:

@@ -20,8 +20,9 @@ def read_text(value: object, limit: int = MAX_TEXT) -> str | None:
     """A text without control characters, cut to the limit; null where there is none."""
     if not isinstance(value, str):
         return None
-    text = "".join(char for char in value if char.isprintable() or char in "\n\t").strip()
-    return text[:limit] or None
+    if not value.isprintable():
+        value = "".join(char for char in value if char.isprintable() or char in "\n\t")
+    return value.strip()[:limit] or None
 
 
 def read_address(value: object) -> str | None:

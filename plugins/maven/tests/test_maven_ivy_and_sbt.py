@@ -53,6 +53,7 @@ def test_an_sbt_build(read, rows):
     versions = {"project/Versions.scala": 'object Versions {\n  val e = "5"\n}'}
     record = read("build.sbt", SBT, versions)
     assert rows(record) == [
+        "3: org.scala-lang:scala-library 2.13.8 runtime",
         "6: g:a 1 runtime",
         "8: g:b 2.6.1 runtime",
         "9: g:c 2.6.1 test Test",
@@ -79,3 +80,31 @@ def test_names_need_the_version_of_scala_or_sbt(read):
     assert "is not told by the files at hand" in unknown.diagnostics[0].message
     scala = read("project/Deps.scala", 'val x = "g" %% "a" % "1"', {"build.sbt": 'scalaVersion := "3.3.1"'})
     assert scala.dependencies[0].purl == "pkg:maven/g/a_3"
+
+
+@pytest.mark.parametrize(
+    ("scala", "suffix"),
+    [("2.9.10", "_2.9.10"), ("2.12.10", "_2.12"), ("2.13.0-RC5", "_2.13.0-RC5"), ("2.13.1-bin-x", "_2.13"),
+     ("3.3.1", "_3"), ("3.0.0-RC1", "_3.0.0-RC1"), ("3.4.0-RC1", "_3"), ("nonsense", None)],
+)  # fmt: skip
+def test_a_library_is_bound_to_what_its_scala_version_promises(scala, suffix, read):
+    record = read("build.sbt", f'scalaVersion := "{scala}"\nlibraryDependencies += "g" %% "a" % "1"')
+    assert record.dependencies[-1].purl == (f"pkg:maven/g/a{suffix}" if suffix else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('scalaVersion := "2.13.8"', ["1: org.scala-lang:scala-library 2.13.8 runtime"]),
+        ('val v = "3.3.1"\nscalaVersion := v', ["2: org.scala-lang:scala3-library_3 3.3.1 runtime"]),
+        ('scalaVersion := "2.13.8"\nautoScalaLibrary := false', []),
+        ("scalaVersion := compute()", []),
+        ('crossScalaVersions := Seq("2.13.8")', []),
+    ],
+)
+def test_the_library_of_the_language(text, expected, read, rows):
+    assert rows(read("build.sbt", text)) == expected
+
+
+def test_what_is_no_module_is_passed_over(read):
+    assert read("build.sbt", 'libraryDependencies += "g" % "a" %% "1"').dependencies == ()

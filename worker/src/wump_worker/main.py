@@ -139,7 +139,7 @@ async def serve_scheduler(core: CoreSettings, alerts: AlertSettings) -> None:
         observe_engine("scheduler", engine)
         watching = asyncio.create_task(watch_queues(engine))
     alerting = asyncio.create_task(alert_forever(engine, alerts))
-    outdating = asyncio.create_task(outdate_forever(engine, core.valkey_url))
+    outdating = asyncio.create_task(outdate_forever(engine, core.answers_url or core.valkey_url))
     log.info("scheduler.started")
     try:
         await run_scheduler(engine, broker, stopping)

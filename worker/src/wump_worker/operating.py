@@ -4,10 +4,8 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 from wump_core.cli import EXIT_NO
 from wump_core.errors import ConfigurationError
-from wump_core.store import alerts, executions, operations, pauses, providers
 from wump_core.store.executions import QUEUES, STATES
 
 from wump_worker.jobs import JOBS
@@ -20,8 +18,8 @@ from wump_worker.ledger import (
     parse_arguments,
     print_json,
     print_rows,
-    run_on_ledger,
 )
+from wump_worker.ledgers import Ledger, open_ledger
 
 app = typer.Typer()
 jobs = typer.Typer(help="See the runs of jobs; requeue, discard, pause and plan them.", no_args_is_help=True)
@@ -56,6 +54,11 @@ ALERT_COLUMNS = {
 
 Ids = Annotated[list[UUID] | None, typer.Argument(help="Ids of runs, as `wump jobs list` shows them.")]
 Dead = Annotated[bool, typer.Option("--dead", help="All dead runs.")]
+Url = Annotated[str | None, typer.Option("--url", envvar="WUMP_URL", help="Ask the API there instead of the database.")]
+Key = Annotated[
+    str | None,
+    typer.Option("--key", envvar="WUMP_KEY", help="An operator's API key; only with --url.", show_envvar=True),
+]
 OfJob = Annotated[str | None, typer.Option("--job", help="Only of this job.")]
 
 
@@ -74,18 +77,16 @@ def list_(
     subject: Annotated[str | None, typer.Option("--subject", help="Only about this, as `pkg:npm/debug`.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Rows at the most.")] = 50,
     output: FormatOption = Format.table,
+    url: Url = None,
+    key: Key = None,
 ) -> None:
     """Show runs, the newest first; and what is paused."""
     if wrong := set(state or ()) - set(STATES):
         raise ConfigurationError(f"--state {sorted(wrong)[0]}: expected one of {', '.join(STATES)}")
 
-    async def work(connection: AsyncConnection) -> tuple[list[Row], list[Row]]:
-        found = await operations.list_executions(
-            connection, states=state or (), job=job, queue=queue, subject=subject, limit=limit
-        )
-        return found, await pauses.list_pauses(connection)
-
-    rows, paused = run_on_ledger(work)
+    ledger = open_ledger(url, key)
+    rows = ledger.list_runs(state or (), limit, job=job, queue=queue, subject=subject)
+    paused = ledger.list_pauses()
     if output is Format.json:
         print_json([dict(row) for row in rows])
     else:
@@ -99,9 +100,11 @@ def list_(
 def show(
     id: Annotated[UUID, typer.Argument(help="Of a run.")],  # noqa: A002 - its public name
     output: FormatOption = Format.table,
+    url: Url = None,
+    key: Key = None,
 ) -> None:
     """Show all that is known of one run."""
-    row = run_on_ledger(lambda connection: operations.get_execution_details(connection, id))
+    row = open_ledger(url, key).get_run(id)
     if row is None:
         err.print(f"wump: no run has the id {id}")
         raise typer.Exit(EXIT_NO)
@@ -115,15 +118,11 @@ def show(
 
 
 @jobs.command(epilog="Example: `wump jobs retry --dead --job refresh_package`")
-def retry(ids: Ids = None, dead: Dead = False, job: OfJob = None) -> None:
+def retry(ids: Ids = None, dead: Dead = False, job: OfJob = None, url: Url = None, key: Key = None) -> None:
     """Make dead or failed runs due now, as if they were new."""
-
-    async def work(connection: AsyncConnection) -> tuple[list[UUID], list[UUID]]:
-        wanted = await _choose(connection, ids, dead, job)
-        return wanted, await operations.retry_executions(connection, wanted)
-
-    wanted, done = run_on_ledger(work)
-    _report("requeued", wanted, done, "is neither dead nor failed, or the same is due already")
+    ledger = open_ledger(url, key)
+    wanted = _choose(ledger, ids, dead, job)
+    _report("requeued", wanted, ledger.retry(wanted), "is neither dead nor failed, or the same is due already")
 
 
 @jobs.command(epilog="Example: `wump jobs discard 019abcde-0000-7000-8000-000000000000 --yes`")
@@ -132,17 +131,17 @@ def discard(
     dead: Dead = False,
     job: OfJob = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    url: Url = None,
+    key: Key = None,
 ) -> None:
     """Remove runs from the ledger that are not to be done: dead, failed or pending ones."""
     if not yes:
         what = "all dead runs" if dead else f"{len(ids or ())} run(s)"
         typer.confirm(f"Remove {what} for good?", abort=True, err=True)
 
-    async def work(connection: AsyncConnection) -> tuple[list[UUID], list[Row]]:
-        wanted = await _choose(connection, ids, dead, job)
-        return wanted, await operations.discard_executions(connection, wanted)
-
-    wanted, rows = run_on_ledger(work)
+    ledger = open_ledger(url, key)
+    wanted = _choose(ledger, ids, dead, job)
+    rows = ledger.discard(wanted)
     for row in rows:
         typer.echo(f"{row['id']} {row['job']} {row['subject']}")
     _report("discarded", wanted, [row["id"] for row in rows], "is running or completed, or isn't there")
@@ -157,26 +156,20 @@ def pause(
     job: Paused = None,
     provider: OfProvider = None,
     reason: Annotated[str | None, typer.Option("--reason", help="For whoever wonders later.")] = None,
+    url: Url = None,
+    key: Key = None,
 ) -> None:
     """Start no more runs of a job, or ask a provider nothing more. What needs it waits, and uses no attempts."""
     kind, name = _choose_pause(job, provider)
-
-    async def work(connection: AsyncConnection) -> bool:
-        if kind == "provider":
-            known = [row["name"] for row in await providers.list_provider_reports(connection)]
-            if known and name not in known:
-                raise ConfigurationError(f"there is no provider {name!r}: expected one of {', '.join(known)}")
-        return await pauses.add_pause(connection, kind, name, reason=reason)
-
-    done = run_on_ledger(work)
+    done = open_ledger(url, key).add_pause(kind, name, reason)
     err.print(f"wump: the {kind} {name} is paused" + ("" if done else " already"), markup=False)
 
 
 @jobs.command(epilog="Example: `wump jobs resume --provider github`")
-def resume(job: Paused = None, provider: OfProvider = None) -> None:
+def resume(job: Paused = None, provider: OfProvider = None, url: Url = None, key: Key = None) -> None:
     """Go on with a job or a provider that was paused; what waited is due now."""
     kind, name = _choose_pause(job, provider)
-    if not run_on_ledger(lambda connection: pauses.remove_pause(connection, kind, name)):
+    if not open_ledger(url, key).remove_pause(kind, name):
         err.print(f"wump: the {kind} {name} was not paused", markup=False)
         raise typer.Exit(EXIT_NO)
     err.print(f"wump: the {kind} {name} goes on", markup=False)
@@ -189,23 +182,19 @@ def run(
         str, typer.Argument(help="A package as `ecosystem:name`, a repository's web address; nothing if it needs none.")
     ] = "",
     arguments: Annotated[str | None, typer.Option("--arguments", help="As JSON, such as '{\"depth\": 1}'.")] = None,
+    url: Url = None,
+    key: Key = None,
 ) -> None:
     """Make one run due now; a worker takes it. Prints the run's id."""
     found = find_job(job)
     about, given = found.subject(subject), parse_arguments(found, arguments)
-    typer.echo(
-        run_on_ledger(
-            lambda connection: executions.add_execution(
-                connection, job, about, queue="high", arguments=given, version=found.version
-            )
-        )
-    )
+    typer.echo(open_ledger(url, key).add_run(job, about, given, found.version))
 
 
 @jobs.command("alerts", epilog="Example: `wump jobs alerts`")
-def alerts_(output: FormatOption = Format.table) -> None:
+def alerts_(output: FormatOption = Format.table, url: Url = None, key: Key = None) -> None:
     """Show what is wrong, the worst first, and what was lately."""
-    rows = run_on_ledger(alerts.list_alerts)
+    rows = open_ledger(url, key).list_alerts()
     if output is Format.json:
         print_json([dict(row) for row in rows])
     else:
@@ -214,12 +203,12 @@ def alerts_(output: FormatOption = Format.table) -> None:
         raise typer.Exit(EXIT_NO)
 
 
-async def _choose(connection: AsyncConnection, ids: list[UUID] | None, dead: bool, job: str | None) -> list[UUID]:
+def _choose(ledger: Ledger, ids: list[UUID] | None, dead: bool, job: str | None) -> list[UUID]:
     if bool(ids) == dead or (job and not dead):
         raise ConfigurationError("give the ids of runs, or --dead for all dead ones, which --job may narrow")
     if job:
         find_job(job)
-    return await operations.list_dead_ids(connection, job=job) if dead else list(ids or ())
+    return ledger.list_dead(job) if dead else list(ids or ())
 
 
 def _report(what: str, wanted: list[UUID], done: list[UUID], why_not: str) -> None:

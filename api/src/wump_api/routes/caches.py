@@ -55,7 +55,7 @@ async def drop_cached(request: Request, wanted: Annotated[CacheParameters, Query
     if request.app.state.cache is not None:
         request.app.state.cache.forget_near()
     try:
-        keys = await drop_cache(request.app.state.valkey, subject)
+        keys = await drop_cache(request.app.state.answers, subject)
     except (ValkeyError, OSError, TimeoutError) as error:
         raise Problem("unavailable", f"Valkey does not answer: {type(error).__name__}") from None
     return json_response({"subject": subject or "all", "keys": keys})

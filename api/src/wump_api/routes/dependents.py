@@ -68,7 +68,7 @@ class DependentsParameters(CursorParameters):
     sort: Sort = Field("repositories", description="By what to sort.")
     order: Literal["desc", "asc"] = Field("desc", description="Unknown values come last; with `asc`, first.")
     state: Literal["current", "past"] = Field(
-        "current", description="`past`: those that depended on it once and do no more."
+        "current", description="`past`: those that depended on it once and do no more; with `kind` and `q` only."
     )
     scope: Scope | None = Field(None, description="Only organizations that use it so.")
     kind: Literal["organization", "user", "unknown"] | None = Field(None, description="Only accounts of this kind.")

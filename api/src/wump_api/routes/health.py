@@ -59,12 +59,14 @@ async def _ask_database(url: SecretStr) -> str | None:
 @router.get("/health/valkey", responses={200: {"model": Health}, **AWAY})
 @router.get("/health/redis", responses={200: {"model": Health}, **AWAY}, include_in_schema=False)
 async def health_valkey(request: Request) -> Response:
-    """Valkey answers."""
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            await _valkey(request).ping()
-    except (ValkeyError, OSError, TimeoutError) as error:
-        return _unavailable(f"Valkey does not answer: {type(error).__name__}")
+    """Valkey answers, and so does the one for finished answers where there is one."""
+    named = {"Valkey": _valkey(request), "the Valkey of WUMP_CACHE_URL": request.app.state.answers}
+    for name, client in named.items():
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await client.ping()
+        except (ValkeyError, OSError, TimeoutError) as error:
+            return _unavailable(f"{name} does not answer: {type(error).__name__}")
     return json_response({"status": "ok", "detail": None})
 
 

@@ -7,11 +7,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field
-from wump_core.store import operations
+from wump_core.store import executions, operations
+from wump_core.texts import Storable
 
 from wump_api.documents import Document, json_response, list_document
 from wump_api.inject import Engine, ReadingPrimary
-from wump_api.models import Execution, Page
+from wump_api.models import Execution, Model, Page
 from wump_api.pages import make_cursor, read_cursor
 from wump_api.problems import Problem, ProblemDetails
 from wump_api.routes.packages import AWAY, INVALID, PageParameters
@@ -42,7 +43,7 @@ class Run(Execution):
 class JobsParameters(PageParameters):
     """Which runs."""
 
-    state: State | None = Field(None, description="Only runs in this state.")
+    state: list[State] | None = Field(None, max_length=5, description="Only runs in this state; may be given again.")
     job: str | None = Field(None, min_length=1, max_length=100, pattern=r"^[a-z_]+$", description="Only of this job.")
     queue: Literal["high", "normal", "low"] | None = Field(None, description="Only of this queue.")
     subject: str | None = Field(
@@ -53,13 +54,14 @@ class JobsParameters(PageParameters):
 @router.get("/jobs", responses={200: {"model": Page[Run]}, 422: INVALID, 503: AWAY})
 async def list_jobs(connection: ReadingPrimary, wanted: Annotated[JobsParameters, Query()]) -> Response:
     """The runs of jobs, the newest first."""
-    query = ("jobs", wanted.state, wanted.job, wanted.queue, wanted.subject)
+    states = sorted(set(wanted.state or ()))
+    query = ("jobs", *states, wanted.job, wanted.queue, wanted.subject)
     before = None
     if wanted.cursor:
         before = _read_id(str(read_cursor(query, wanted.cursor, [str])[0]))
     rows = await operations.list_executions(
         connection,
-        states=[wanted.state] if wanted.state else [],
+        states=states,
         job=wanted.job,
         queue=wanted.queue,
         subject=wanted.subject,
@@ -81,6 +83,40 @@ def _read_id(text: str) -> UUID:
 def run_document(row: Mapping[str, Any]) -> Document:
     """One run."""
     return dict(row) | {"url": f"/api/v1/jobs/{row['id']}", "trace_id": row["trace_id"] or None}
+
+
+class RunRequest(Model):
+    """What is to be run."""
+
+    job: str = Field(min_length=1, max_length=100, pattern=r"^[a-z_]+$", examples=["refresh_package"])
+    subject: Annotated[str, Storable(1_000, 1)] = Field(
+        "all", examples=["pkg:npm/express"], description="What it is about, as the ledger has it; `all`: nothing."
+    )
+    arguments: dict[Annotated[str, Storable(100, 1)], Annotated[str, Storable(1_000)] | int | bool | None] = Field(
+        default_factory=dict, max_length=20, examples=[{"depth": 1}]
+    )
+    arguments_version: int = Field(1, ge=1, le=1_000, strict=True, description="Of their form; 1 for most jobs.")
+
+
+@router.post("/jobs", status_code=202, responses={202: {"model": Run}, 422: INVALID, 503: AWAY})
+async def run_job(body: RunRequest, engine: Engine) -> Response:
+    """Make one run of a job due now, or join the open one of the same subject.
+
+    Only workers know which jobs there are: a run of none, or with a subject or arguments that it can't have, ends dead
+    and says so.
+    """
+    async with engine.begin() as connection:
+        public_id = await executions.add_execution(
+            connection,
+            body.job,
+            body.subject,
+            queue="high",
+            arguments=body.arguments,
+            version=body.arguments_version,
+        )
+        row = await _get(connection, public_id)
+    document = run_document(row)
+    return json_response(document, 202, {"Location": document["url"]})
 
 
 @router.get("/jobs/{id}", responses={200: {"model": Run}, **_UNKNOWN, 422: INVALID, 503: AWAY})

@@ -7,20 +7,20 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 from wump_core.store import keys
 from wump_core.store.keys import NewKey
 from wump_core.texts import Storable
 
 from wump_api.auth import Caller, make_key
-from wump_api.documents import json_response
+from wump_api.documents import json_response, list_document
 from wump_api.inject import Engine, ReadingPrimary
-from wump_api.models import Model
+from wump_api.models import Model, Page
 from wump_api.pages import make_cursor, read_cursor
 from wump_api.problems import Problem, ProblemDetails
 from wump_api.routes.packages import AWAY, INVALID, PageParameters
-from wump_api.tiers import TIERS
+from wump_api.tiers import TIERS, Area
 
 router = APIRouter(tags=["keys"])
 MAX_OVERLAP_SECONDS = 7 * 24 * 3600
@@ -42,6 +42,10 @@ def _check_text(value: Any) -> Any:
     return value
 
 
+def _sort(areas: list[Area]) -> list[Area]:
+    return sorted(set(areas))
+
+
 class KeyRequest(Model):
     """A key to be made."""
 
@@ -50,6 +54,9 @@ class KeyRequest(Model):
     requests_per_hour: int | None = Field(None, ge=1, le=MAX_REQUESTS, strict=True, description="Null: the tier's.")
     requests_per_burst: int | None = Field(
         None, ge=1, le=MAX_REQUESTS, strict=True, description="In ten seconds. Null: the tier's."
+    )
+    areas: Annotated[list[Area], AfterValidator(_sort)] | None = Field(
+        None, min_length=1, max_length=4, examples=[["read"]], description="What it may do. Null: what its tier may."
     )
     expires_at: Annotated[AwareDatetime, BeforeValidator(_check_text)] | None = Field(
         None, examples=["2027-12-31T23:59:59Z"], description="When it ends; null: never."
@@ -74,6 +81,7 @@ class ApiKey(Model):
     prefixes: list[str] = Field(examples=[["3kTMd91x"]], description="The public part of each live secret.")
     requests_per_hour: int
     requests_per_burst: int = Field(description="In ten seconds.")
+    areas: list[Area] = Field(description="What it may do.")
     created_by: str = Field(description="`command line`, or the name of the key that made it.")
     created_at: datetime
     expires_at: datetime | None
@@ -87,21 +95,14 @@ class NewApiKey(ApiKey):
     key: str = Field(examples=["wump_3kTMd91x_…"], description="Send it as `X-API-Key`. wump can't show it again.")
 
 
-class KeyList(Model):
-    """A page of keys."""
-
-    data: list[ApiKey]
-    next_cursor: str | None
-
-
-@router.get("/keys", responses={200: {"model": KeyList}, **_ERRORS})
+@router.get("/keys", responses={200: {"model": Page[ApiKey]}, **_ERRORS})
 async def list_api_keys(connection: ReadingPrimary, wanted: Annotated[PageParameters, Query()]) -> Response:
     """All keys, oldest first, revoked and expired ones too."""
     after = _read_id(read_cursor(_QUERY, wanted.cursor, [str])[0]) if wanted.cursor else None
     rows = await keys.list_keys(connection, after=after, limit=wanted.limit + 1)
     page = rows[: wanted.limit]
     next_cursor = make_cursor(_QUERY, [str(page[-1]["id"])]) if len(rows) > wanted.limit else None
-    return json_response({"data": [_key_document(row) for row in page], "next_cursor": next_cursor})
+    return json_response(list_document([_key_document(row) for row in page], next_cursor))
 
 
 @router.post("/keys", status_code=201, responses={201: {"model": NewApiKey}, **_ERRORS})
@@ -158,6 +159,7 @@ def _key_document(row: Mapping[str, Any]) -> dict[str, Any]:
         "url": f"/api/v1/keys/{row['id']}",
         "requests_per_hour": row["requests_per_hour"] or tier.per_hour,
         "requests_per_burst": row["requests_per_burst"] or tier.per_burst,
+        "areas": row["areas"] or sorted(tier.areas),
     }
 
 

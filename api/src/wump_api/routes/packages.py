@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
@@ -10,12 +11,13 @@ from wump_core.purl import ECOSYSTEMS, parse_purl
 from wump_core.schedule import plan_refresh, plan_tracked_package
 from wump_core.store import answers, catalogue, executions
 
-from wump_api.catalogue import FoundPackages, PackageSummary, package_summary
+from wump_api.catalogue import FoundPackage, PackageSummary, package_summary
 from wump_api.documents import (
     dependencies_hint,
     json_response,
     list_document,
     package_document,
+    package_url,
     page_document,
     statement_document,
 )
@@ -27,6 +29,7 @@ from wump_api.problems import Problem, ProblemDetails
 from wump_api.reading import HOUR, PackageRoute, Parameters, ReadRoute, kept
 from wump_api.routes.executions import execution_document
 
+GONE = "Nobody says this any more, or nobody ever did."
 ABOUT_PACKAGE = "/api/v1/packages/{ecosystem}/{name}"
 router = APIRouter(tags=["packages"])
 lists = APIRouter(tags=["packages"], route_class=ReadRoute)
@@ -112,7 +115,7 @@ class LookupRequest(Model):
     )
 
 
-@router.post("/packages/lookup", responses={200: {"model": FoundPackages}, 422: INVALID, 503: AWAY})
+@router.post("/packages/lookup", responses={200: {"model": Page[FoundPackage]}, 422: INVALID, 503: AWAY})
 async def look_up_packages(body: LookupRequest, connection: Reading) -> Response:
     """Up to a hundred packages at once: what wump knows of each, in the order of the request. Writes nothing."""
     read = [_read_purl(text) for text in body.purls]
@@ -122,7 +125,7 @@ async def look_up_packages(body: LookupRequest, connection: Reading) -> Response
         {"asked": text, "package": known.get(purl) if purl else None, "problem": problem}
         for text, (purl, problem) in zip(body.purls, read, strict=True)
     ]
-    return json_response({"data": data})
+    return json_response(list_document(data, None, await catalogue.list_sources(connection), total=len(data)))
 
 
 def _read_purl(text: str) -> tuple[str | None, str | None]:
@@ -159,18 +162,25 @@ async def get_package(asked: AboutPackage) -> Response:
     return json_response(package_document(asked.package))
 
 
+class StatementsParameters(PageParameters):
+    """Which statements."""
+
+    statement: UUID | None = Field(None, description="Only the statement of this id, as its `permalink` says.")
+
+
 @one.get("/dependencies", responses={200: {"model": Page[Statement]}, **READ_ERRORS})
 @kept("dependencies", seconds=HOUR)
-async def list_dependencies(asked: AboutPackage, wanted: Annotated[PageParameters, Query()]) -> Response:
+async def list_dependencies(asked: AboutPackage, wanted: Annotated[StatementsParameters, Query()]) -> Response:
     """What the package's latest version says it needs, with the evidence."""
     package, cursor = asked.package, wanted.cursor
-    query = ("dependencies", package["key"])
+    query = ("dependencies", package["key"], wanted.statement)
     after = int(read_cursor(query, cursor, [int])[0]) if cursor else 0
     rows = await answers.list_package_dependencies(
-        asked.connection, package["key"], after=after, limit=wanted.limit + 1
+        asked.connection, package["key"], only=wanted.statement, after=after, limit=wanted.limit + 1
     )
     page = rows[: wanted.limit]
     next_cursor = make_cursor(query, [page[-1]["key"]]) if len(rows) > wanted.limit else None
-    data = [statement_document(row, row["dependency"]) for row in page]
-    hint = dependencies_hint(package) if not data and not cursor else None
+    place = f"{package_url(package)}/dependencies?"
+    data = [statement_document(row, row["dependency"], place) for row in page]
+    hint = None if data or cursor else GONE if wanted.statement else dependencies_hint(package)
     return json_response(page_document(data, next_cursor, package, total=None, hint=hint))

@@ -22,7 +22,9 @@ from wump_api.problems import Problem, ProblemDetails
 from wump_api.routes.packages import AWAY, INVALID, PageParameters
 
 router = APIRouter(tags=["takedowns"])
+TakedownId = Annotated[UUID, Path(description="As the list has it.")]
 _QUERY = ("takedowns",)
+_ABOUT_ONE = {404: {"model": ProblemDetails, "description": "There is no such takedown."}, 422: INVALID, 503: AWAY}
 
 
 class TakedownRequest(Model):
@@ -89,28 +91,29 @@ async def add_takedown(request: Request, body: TakedownRequest, engine: Engine) 
     return json_response(_answer(rows, planned), 202)
 
 
-@router.delete(
-    "/takedowns/{id}",
-    responses={
-        200: {"model": Takedowns},
-        404: {"model": ProblemDetails, "description": "There is no such takedown."},
-        422: INVALID,
-        503: AWAY,
-    },
-)
-async def delete_takedown(
-    request: Request,
-    id: Annotated[UUID, Path(description="As the list has it.")],  # noqa: A002 - its public name
-    engine: Engine,
-) -> Response:
+@router.get("/takedowns/{id}", responses={200: {"model": Takedown}, **_ABOUT_ONE})
+async def get_takedown(id: TakedownId, connection: ReadingPrimary) -> Response:  # noqa: A002 - its public name
+    """One account that is named nowhere."""
+    row = await takedowns.get_takedown(connection, id)
+    if row is None:
+        raise _unknown(id)
+    return json_response(_document(row))
+
+
+@router.delete("/takedowns/{id}", responses={200: {"model": Takedowns}, **_ABOUT_ONE})
+async def delete_takedown(request: Request, id: TakedownId, engine: Engine) -> Response:  # noqa: A002 - its public name
     """Let one account be named again; the answer shows the takedown as it was."""
     async with engine.begin() as connection:
         row = await takedowns.delete_takedown(connection, id)
         if row is None:
-            raise Problem("unknown-takedown", f"no takedown has the id {id}")
+            raise _unknown(id)
         planned = [await plan_takedown(connection, row["host"], row["login"])]
     await _drop(request)
     return json_response(_answer([row], planned))
+
+
+def _unknown(public_id: UUID) -> Problem:
+    return Problem("unknown-takedown", f"no takedown has the id {public_id}")
 
 
 async def _drop(request: Request) -> None:
@@ -118,7 +121,7 @@ async def _drop(request: Request) -> None:
     if request.app.state.cache is not None:
         request.app.state.cache.forget_near()
     with suppress(ValkeyError, OSError, TimeoutError):
-        await drop_cache(request.app.state.valkey)
+        await drop_cache(request.app.state.answers)
 
 
 def _answer(rows: list[Mapping[str, Any]], planned: list[UUID]) -> Document:

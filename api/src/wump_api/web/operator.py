@@ -83,7 +83,7 @@ async def _log_in(request: Request) -> Response:
     except Problem:
         await state.limiter.hit(FAILURES, subject, 1)
         return _page("login.html", status=401, error="This key is not valid.")
-    if caller.tier != "operator":
+    if caller.tier != "operator" or (caller.areas is not None and "operate" not in caller.areas):
         return _page("login.html", status=403, error="This is no operator's key.")
     response = RedirectResponse(PATH, 303, _HEADERS)
     await start_session(request, response, caller)

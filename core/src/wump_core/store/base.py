@@ -51,6 +51,11 @@ def prefix_index(table: str, column: str) -> Index:
     return Index(f"ix_{table}_{column}_prefix", folded, postgresql_ops={column: "text_pattern_ops"})
 
 
+def prefix_end(prefix: str) -> str:
+    """A text that is above all that begin so, byte by byte: with `~>=~` and `~<=~`, a range of such an index."""
+    return prefix + "\U0010ffff"
+
+
 def make_engine(
     database_url: SecretStr, *, application_name: str, pool_size: int = 5, statement_timeout_ms: int = 30_000
 ) -> AsyncEngine:

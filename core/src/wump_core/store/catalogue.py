@@ -20,6 +20,11 @@ _SUMMARY = (
     " p.deprecated, p.missing, p.fetched_at, coalesce(t.organizations, 0) AS organizations,"
     " coalesce(t.repositories, 0) AS repositories"
 )
+_PROVIDERS = (
+    "SELECT name AS id, name, distribution, version, state, reason, title, provider_type, ecosystems, capabilities,"
+    " rate_limit, licence, attribution, terms, healthy, health, limits, last_ok_at, last_error_at, last_error, seen_at"
+    " FROM providers"
+)
 _TOTALS = "LEFT JOIN package_totals t ON t.package_id = p.id"
 _FUNDABLE = """
     p.funding, ro.public_id AS organization_id, ro.host AS organization_host, ro.login, ro.kind,
@@ -40,6 +45,17 @@ async def list_sources(connection: Connection) -> Sequence[Row]:
         "SELECT name AS provider, title, licence, attribution, terms FROM providers WHERE state = 'active'"
         " ORDER BY name"
     )
+
+
+async def list_providers(connection: Connection, *, after: str, limit: int) -> Sequence[Row]:
+    """A page of the providers as the workers loaded them last, by name."""
+    return await connection.fetch(f"{_PROVIDERS} WHERE name > $1 ORDER BY name LIMIT $2", after, limit)
+
+
+async def get_provider(connection: Connection, name: str) -> Row | None:
+    """A provider as the workers loaded it last."""
+    row: Row | None = await connection.fetchrow(f"{_PROVIDERS} WHERE name = $1", name)
+    return row
 
 
 async def list_most_used(connection: Connection, *, limit: int) -> list[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """The ledger: every run of a job is a row here. Postgres is the truth; a message only rings the bell.
 
-A row goes pending → running → completed, or → failed (a retry is due) → … → dead (kept for the operator).
-Each start hands out a fencing token; only its holder may finish the row. What operators do is in `operations`.
+A row goes pending → running → completed, or → failed (a retry is due) → … → dead (kept for the operator). Here are
+the table, and how rows become due and are sent; what a worker does with its own is in `runs`, what operators do in
+`operations`.
 """
 
 import json
@@ -21,7 +22,7 @@ from wump_core.telemetry import get_trace_context
 STATES = ("pending", "running", "completed", "failed", "dead")
 QUEUES = ("high", "normal", "low")
 OPEN = "state IN ('pending', 'running', 'failed')"
-_NOT_PAUSED = "job NOT IN (SELECT name FROM pauses WHERE kind = 'job')"
+NOT_PAUSED = "job NOT IN (SELECT name FROM pauses WHERE kind = 'job')"
 _CLAIM_LOCK = 0x77756D70_03
 # An open run is joined: it will see what is asked for now.
 _JOIN = (
@@ -200,6 +201,7 @@ async def claim_due_executions(
 ) -> list[DueExecution]:
     """Take what is due for sending: new, due again, or sent a while ago and not started. Paused jobs wait.
 
+    What lost its worker goes before the rest of its queue, as it had begun before that.
     At most `limit` rows are sent and unstarted within the time after which they are sent again, so that a
     queue holds no more than workers will soon take. Any number of schedulers may run: one claims at a time,
     as two would each count before the other has claimed, and the others get nothing.
@@ -215,8 +217,8 @@ async def claim_due_executions(
             "   AND sent_at > now() - make_interval(secs => :resend) LIMIT :limit) w),"
             " due AS (SELECT id FROM job_executions WHERE state IN ('pending', 'failed') AND due_at <= now()"
             "   AND (sent_at IS NULL OR sent_at <= now() - make_interval(secs => :resend))"
-            f"   AND {_NOT_PAUSED}"
-            "   ORDER BY array_position(ARRAY['high', 'normal', 'low'], queue), due_at, id"
+            f"   AND {NOT_PAUSED}"
+            "   ORDER BY array_position(ARRAY['high', 'normal', 'low'], queue), lost_leases = 0, due_at, id"
             "   LIMIT (SELECT greatest(:limit - n, 0) FROM waiting) FOR UPDATE SKIP LOCKED)"
             " UPDATE job_executions e SET sent_at = now() FROM due WHERE e.id = due.id"
             " RETURNING e.id, e.queue, e.trace_context"
@@ -224,176 +226,6 @@ async def claim_due_executions(
         {"limit": limit, "resend": resend_after_seconds},
     )
     return [DueExecution(row.id, row.queue, row.trace_context) for row in rows]
-
-
-async def start_execution(
-    connection: AsyncConnection, execution_id: int, *, lease_seconds: int, worker: str = ""
-) -> Execution | None:
-    """Begin a due run under a new token; null if it isn't due (any more): a message rang twice, or its job is paused.
-
-    Args:
-        worker: Who runs it, for operators.
-    """
-    row = (
-        await connection.execute(
-            text(
-                "UPDATE job_executions SET state = 'running', token = gen_random_uuid(), started_at = now(),"
-                " rerun_requested = false, metadata = metadata || jsonb_build_object('worker', CAST(:worker AS text)),"
-                " lease_until = now() + make_interval(secs => :lease)"
-                f" WHERE id = :id AND state IN ('pending', 'failed') AND due_at <= now() AND {_NOT_PAUSED}"
-                " RETURNING id, job, subject, arguments, arguments_version, queue, token, attempts, lost_leases,"
-                " extract(epoch FROM now() - outage_since)::float8 AS outage, trace_context,"
-                " ARRAY(SELECT name FROM pauses WHERE kind = 'provider') AS paused"
-            ),
-            {"id": execution_id, "lease": lease_seconds, "worker": worker},
-        )
-    ).first()
-    if row is None:
-        return None
-    return Execution(
-        id=row.id,
-        job=row.job,
-        subject=row.subject,
-        arguments=row.arguments,
-        queue=row.queue,
-        token=row.token,
-        attempts=row.attempts,
-        lost_leases=row.lost_leases,
-        arguments_version=row.arguments_version,
-        outage_seconds=row.outage,
-        paused_providers=frozenset(row.paused),
-        trace_context=row.trace_context or {},
-    )
-
-
-async def renew_lease(connection: AsyncConnection, execution: Execution, *, lease_seconds: int) -> bool:
-    """Hold on to a run; false if it belongs to somebody else by now."""
-    result = await connection.execute(
-        text(
-            "UPDATE job_executions SET lease_until = now() + make_interval(secs => :lease)"
-            " WHERE id = :id AND token = :token AND state = 'running'"
-        ),
-        {"id": execution.id, "token": execution.token, "lease": lease_seconds},
-    )
-    return result.rowcount == 1
-
-
-async def release_lost_leases(
-    connection: AsyncConnection, *, at_once: int, max_delay_seconds: int, grace_seconds: int
-) -> int:
-    """Make runs due again whose worker is gone. Returns how many.
-
-    Args:
-        grace_seconds: After a start of the database, for runs from before it, as workers could not renew meanwhile.
-        at_once: So many times a run is due again at once; then it waits longer and longer, lest it end every worker.
-        max_delay_seconds: The longest wait.
-    """
-    result = await connection.execute(
-        text(
-            "UPDATE job_executions e SET lost_leases = least(e.lost_leases + 1, 32000), token = NULL,"
-            " lease_until = NULL, sent_at = NULL, state = 'pending',"
-            " due_at = now() + CASE WHEN e.lost_leases < :at_once THEN interval '0' ELSE"
-            "   make_interval(secs => least(5.0 * 2 ^ least(e.lost_leases - :at_once, 20), :longest)) END,"
-            " outcome = jsonb_build_object('code', 'lease_lost', 'message',"
-            "   format('its worker was gone, %s time(s) so far', e.lost_leases + 1))"
-            " FROM (SELECT id FROM job_executions WHERE state = 'running' AND lease_until < now()"
-            "   AND (started_at > pg_postmaster_start_time()"
-            "     OR now() > pg_postmaster_start_time() + make_interval(secs => :grace))"
-            "   ORDER BY id FOR UPDATE SKIP LOCKED) lost WHERE e.id = lost.id"
-        ),
-        {"at_once": at_once, "longest": max_delay_seconds, "grace": grace_seconds},
-    )
-    return result.rowcount
-
-
-async def finish_execution(
-    connection: AsyncConnection, execution: Execution, *, records_processed: int, outcome: Mapping[str, Any]
-) -> bool:
-    """Complete a run within the transaction of its effects; false if it belongs to somebody else by now.
-
-    A rerun that was requested since it started becomes a new due row.
-    """
-    row = (
-        await connection.execute(
-            text(
-                "UPDATE job_executions SET state = 'completed', finished_at = now(), lease_until = NULL, token = NULL,"
-                " records_processed = :records, outcome = CAST(:outcome AS jsonb)"
-                " WHERE id = :id AND token = :token AND state = 'running'"
-                " RETURNING rerun_requested, queue, arguments, arguments_version"
-            ),
-            {
-                "id": execution.id,
-                "token": execution.token,
-                "records": records_processed,
-                "outcome": json.dumps(dict(outcome)),
-            },
-        )
-    ).first()
-    if row is None:
-        return False
-    if row.rerun_requested:
-        # The row's own values: the request may have asked for more than this run was started with.
-        await add_execution(
-            connection,
-            execution.job,
-            execution.subject,
-            queue=row.queue,
-            arguments=row.arguments,
-            version=row.arguments_version,
-        )
-    return True
-
-
-async def fail_execution(
-    connection: AsyncConnection,
-    execution: Execution,
-    *,
-    state: str,
-    delay_seconds: float,
-    attempts: int,
-    is_outage: bool,
-    outcome: Mapping[str, Any],
-) -> bool:
-    """Give a run back unfinished; false if it belongs to somebody else by now.
-
-    Args:
-        state: `failed` and `pending` are due again after the delay, `dead` waits for the operator.
-        delay_seconds: Until it is due again.
-        attempts: Faults of the job so far.
-        is_outage: Something else is at fault: the time that this goes on is counted.
-        outcome: Why: {code, message}.
-    """
-    result = await connection.execute(
-        text(
-            "UPDATE job_executions SET state = :state, attempts = :attempts, token = NULL, lease_until = NULL,"
-            " sent_at = NULL, due_at = now() + make_interval(secs => :delay),"
-            " outage_since = CASE WHEN :is_outage THEN coalesce(outage_since, now()) END,"
-            " finished_at = CASE WHEN :state = 'dead' THEN now() END, outcome = CAST(:outcome AS jsonb)"
-            " WHERE id = :id AND token = :token AND state = 'running'"
-        ),
-        {
-            "id": execution.id,
-            "token": execution.token,
-            "state": state,
-            "delay": delay_seconds,
-            "attempts": attempts,
-            "is_outage": is_outage,
-            "outcome": json.dumps(dict(outcome)),
-        },
-    )
-    return result.rowcount == 1
-
-
-async def hand_back_execution(connection: AsyncConnection, execution: Execution) -> bool:
-    """Make a run due again that its worker has no time to end; false if it belongs to somebody else by now."""
-    result = await connection.execute(
-        text(
-            "UPDATE job_executions SET state = 'pending', token = NULL, lease_until = NULL, sent_at = NULL,"
-            " due_at = now() WHERE id = :id AND token = :token AND state = 'running'"
-        ),
-        {"id": execution.id, "token": execution.token},
-    )
-    return result.rowcount == 1
 
 
 async def get_execution(connection: AsyncConnection, public_id: UUID) -> Mapping[str, Any] | None:

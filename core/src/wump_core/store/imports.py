@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Table, Text, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wump_core.records import PackageRecord
+from wump_core.records import DumpInfo, PackageRecord
 from wump_core.store.base import key_column, metadata, time_column
 
 imports = Table(
@@ -43,15 +43,19 @@ class Import:
     deferred: bool
 
 
-async def start_import(
-    connection: AsyncConnection, provider: str, dump: str, *, made_at: datetime | None, packages: int | None
-) -> Import:
+async def start_import(connection: AsyncConnection, provider: str, dump: str, info: DumpInfo) -> Import:
     """Begin an import, or go on with the one of the same dump that was stopped.
 
     Deriving is put off where most of the dump is new here and it is a good part of all that is known: then all of it
     is derived at once in the end.
     """
-    values = {"provider": provider, "dump": dump, "made_at": made_at, "packages": packages}
+    values = {
+        "provider": provider,
+        "dump": dump,
+        "made_at": info.made_at,
+        "packages": info.packages,
+        "repositories": info.repositories,
+    }
     row = (await connection.execute(_GET, values)).one_or_none()
     if row is None:
         row = (await connection.execute(_START, values)).one()
@@ -71,6 +75,11 @@ async def save_import_error(connection: AsyncConnection, import_id: int, reason:
     await connection.execute(
         text("UPDATE imports SET error = :reason WHERE id = :id"), {"id": import_id, "reason": reason}
     )
+
+
+async def analyze_facts(connection: AsyncConnection) -> None:
+    """Bring the statistics of all that was loaded up to date: planned without, deriving looks up row by row."""
+    await connection.execute(text(f"ANALYZE {_JOINED}"))
 
 
 async def finish_import(connection: AsyncConnection, import_id: int) -> dict[str, int]:
@@ -111,6 +120,12 @@ async def save_told(connection: AsyncConnection, provider: str, purls: Collectio
     await connection.execute(_SAVE_TOLD, values)
 
 
+# By what deriving joins them alone: of texts there is too much to look at.
+_JOINED = (
+    "packages (id, repository_id, organization_id), sources (id, package_id, repository_id),"
+    " statements (package_id, source_id, direct, removed_at), repositories (id, account_id),"
+    " accounts (id, organization_id), organizations (id)"
+)
 _GET = text(
     "SELECT id, position, deferred FROM imports WHERE provider = :provider AND dump = :dump AND finished_at IS NULL"
 )
@@ -118,9 +133,11 @@ _GET = text(
 _START = text(
     "INSERT INTO imports (provider, dump, made_at, packages, deferred)"
     " SELECT :provider, :dump, CAST(:made_at AS timestamptz), :packages, coalesce("
-    "   (SELECT count(*) FROM packages WHERE provider = :provider) < CAST(:packages AS bigint) / 2"
+    "   (SELECT count(*) FROM packages WHERE provider = :provider) + (SELECT count(DISTINCT repository_id)"
+    "     FROM sources WHERE provider = :provider AND package_id IS NULL) < held / 2"
     "   AND (SELECT greatest(c.reltuples, 0) FROM pg_class c WHERE c.oid = 'statements'::regclass)"
-    "     <= CAST(:packages AS bigint) * 50, false)"
+    "     <= held * 50, false)"
+    " FROM (SELECT CAST(:packages AS bigint) + coalesce(CAST(:repositories AS bigint), 0) AS held) dump"
     " RETURNING id, position, deferred"
 )
 _ADVANCE = text(

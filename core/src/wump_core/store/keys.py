@@ -10,7 +10,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wump_core.store.base import key_column, metadata, public_id_column, time_column
@@ -27,6 +39,7 @@ api_keys = Table(
     Column("tier", Text, nullable=False),
     Column("requests_per_hour", Integer, comment="Instead of the tier's; null: the tier's."),
     Column("requests_per_burst", Integer, comment="Instead of the tier's; null: the tier's."),
+    Column("areas", ARRAY(Text), comment="What it may do, instead of the tier's; null: the tier's."),
     Column("created_by", Text, nullable=False, comment="`command line`, or the name of the key that made it."),
     time_column("created_at", nullable=False, default_now=True),
     time_column("expires_at"),
@@ -48,7 +61,7 @@ api_key_secrets = Table(
 )
 
 _SHOWN = (
-    "k.public_id AS id, k.name, k.tier, k.requests_per_hour, k.requests_per_burst, k.created_by, k.created_at,"
+    "k.public_id AS id, k.name, k.tier, k.requests_per_hour, k.requests_per_burst, k.areas, k.created_by, k.created_at,"
     " k.expires_at, k.revoked_at, k.last_used_at,"
     " ARRAY(SELECT prefix FROM api_key_secrets s WHERE s.key_id = k.id AND (s.expires_at IS NULL OR"
     " s.expires_at > now()) ORDER BY s.created_at DESC, prefix) AS prefixes"
@@ -68,12 +81,13 @@ class NewSecret:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key to be made. Null limits are those of the tier; null `expires_at`: it doesn't expire."""
+    """A key to be made. Null limits and areas are those of the tier; null `expires_at`: it doesn't expire."""
 
     name: str
     tier: str
     requests_per_hour: int | None = None
     requests_per_burst: int | None = None
+    areas: list[str] | None = None
     expires_at: datetime | None = None
 
 
@@ -82,14 +96,16 @@ async def add_key(connection: AsyncConnection, key: NewKey, secret: NewSecret, *
     row = (
         await connection.execute(
             text(
-                "INSERT INTO api_keys (name, tier, requests_per_hour, requests_per_burst, expires_at, created_by)"
-                " VALUES (:name, :tier, :hour, :burst, :expires_at, :created_by) RETURNING id, public_id"
+                "INSERT INTO api_keys (name, tier, requests_per_hour, requests_per_burst, areas, expires_at,"
+                " created_by) VALUES (:name, :tier, :hour, :burst, CAST(:areas AS text[]), :expires_at, :created_by)"
+                " RETURNING id, public_id"
             ),
             {
                 "name": key.name,
                 "tier": key.tier,
                 "hour": key.requests_per_hour,
                 "burst": key.requests_per_burst,
+                "areas": key.areas,
                 "expires_at": key.expires_at,
                 "created_by": created_by,
             },
@@ -100,20 +116,19 @@ async def add_key(connection: AsyncConnection, key: NewKey, secret: NewSecret, *
     return public_id
 
 
-async def get_secret(connection: AsyncConnection, prefix: str) -> Row | None:
-    """The secret of a prefix with its key; `is_live`: neither is revoked or expired."""
-    row = (
-        await connection.execute(
-            text(
-                "SELECT k.id AS key, k.public_id AS id, k.name, k.tier, k.requests_per_hour, k.requests_per_burst,"
-                " s.precheck, s.hash, k.revoked_at IS NULL AND coalesce(k.expires_at > now(), true)"
-                " AND coalesce(s.expires_at > now(), true) AS is_live"
-                " FROM api_key_secrets s JOIN api_keys k ON k.id = s.key_id WHERE s.prefix = :prefix"
-            ),
-            {"prefix": prefix},
-        )
-    ).mappings()
-    return row.first()
+async def list_secrets(connection: AsyncConnection, prefixes: Iterable[str]) -> dict[str, Row]:
+    """The secrets of these prefixes with their keys, by prefix; `is_live`: neither is revoked or expired."""
+    found = await connection.execute(
+        text(
+            "SELECT s.prefix, k.id AS key, k.public_id AS id, k.name, k.tier, k.requests_per_hour,"
+            " k.requests_per_burst, k.areas, s.precheck, s.hash, k.revoked_at IS NULL"
+            " AND coalesce(k.expires_at > now(), true) AND coalesce(s.expires_at > now(), true) AS is_live"
+            " FROM api_key_secrets s JOIN api_keys k ON k.id = s.key_id"
+            " WHERE s.prefix = ANY(CAST(:prefixes AS text[]))"
+        ),
+        {"prefixes": list(prefixes)},
+    )
+    return {row["prefix"]: row for row in found.mappings()}
 
 
 async def get_key(connection: AsyncConnection, public_id: UUID) -> Row | None:

@@ -73,6 +73,14 @@ async def list_takedowns(
     return [row._mapping for row in rows]
 
 
+async def get_takedown(connection: AsyncConnection, public_id: UUID) -> Mapping[str, Any] | None:
+    """One of them."""
+    row = (
+        await connection.execute(text(f"SELECT {_SHOWN} FROM takedowns WHERE public_id = :id"), {"id": public_id})
+    ).first()
+    return row._mapping if row else None
+
+
 async def list_pairs_of_account(
     connection: AsyncConnection, host: str, login: str, *, after: int, limit: int
 ) -> tuple[list[Pair], int | None]:

@@ -126,20 +126,22 @@ def _read_defaults(spill: Spill, name: str, file: IO[bytes]) -> None:
 
 def _read_versions(spill: Spill, name: str, file: IO[bytes]) -> None:
     table = DumpTable(name, file, _VERSIONS)
-    versions = spill.versions
+    crates, versions = spill.crates, spill.versions
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        for key, crate, *rest in table.rows():
-            table.require(crate, "crate_id", spill.crates, "data/crates.csv")
-            number = table.number(key, "id")
+        at_key, at_crate = table.find("id"), table.find("crate_id")
+        for row in table.whole_rows():
+            number = table.number(row[at_key], "id")
+            table.require(row[at_crate], "crate_id", crates, "data/crates.csv")
             if versions.look_up(number) != DEFAULT:
-                versions.mark(table.new_key(key, "id", versions), KNOWN)
+                versions.mark(table.new_key(row[at_key], "id", versions), KNOWN)
                 continue
+            _, _, *said = table.pick(row)
             try:
-                msgspec.json.decode(rest[-1] or "{}")
+                msgspec.json.decode(said[-1] or "{}")
             except (ValueError, RecursionError):
                 table.refuse("features", "is no JSON")
-            yield (number, *rest)
+            yield (number, *said)
 
     spill.add("versions", rows(), len(_VERSIONS) - 1)
 
@@ -154,13 +156,14 @@ def _read_dependencies(spill: Spill, name: str, file: IO[bytes]) -> None:
         # Most of all rows of a dump go through here, and most of them are of old versions.
         at_version, at_crate = table.find("version_id"), table.find("crate_id")
         for row in table.whole_rows():
+            version, crate = row[at_version], row[at_crate]
             try:
-                state, is_crate = versions[int(row[at_version])], crates[int(row[at_crate])]
+                state, is_crate = versions[int(version)], crates[int(crate)]
             except (IndexError, ValueError):
                 state = is_crate = UNKNOWN
-            if not state or not is_crate:
-                table.require(row[at_version], "version_id", versions, "data/versions.csv")
-                table.require(row[at_crate], "crate_id", crates, "data/crates.csv")
+            if not state or not is_crate or version[0] == "-" or crate[0] == "-":
+                table.require(version, "version_id", versions, "data/versions.csv")
+                table.require(crate, "crate_id", crates, "data/crates.csv")
             if state == DEFAULT:
                 key, version, crate, alias, requirement, kind, optional, target = table.pick(row)
                 if kind not in kinds:

@@ -19,6 +19,7 @@ from wump_core import (
     ManifestRecord,
     Scope,
     decode_text,
+    load_toml,
     make_manifest,
     resolve_path,
 )
@@ -26,7 +27,6 @@ from wump_core import (
 from wump_provider_cratesio.manifests.cargo_toml import FORMAT as MANIFEST
 from wump_provider_cratesio.manifests.cargo_toml import find_project, find_purl, list_members
 from wump_provider_cratesio.manifests.declared import Declared, Manifest
-from wump_provider_cratesio.manifests.toml import load_toml
 
 FORMAT = "Cargo.lock"
 MAX_BYTES = 8_000_000

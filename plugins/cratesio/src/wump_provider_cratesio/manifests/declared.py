@@ -8,10 +8,19 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from wump_core import DependencySource, Diagnostic, InvalidManifest, Scope, decode_text, resolve_path
+from wump_core import (
+    DependencySource,
+    Diagnostic,
+    InvalidManifest,
+    Scope,
+    decode_text,
+    load_toml,
+    make_printable,
+    resolve_path,
+)
 
 from wump_provider_cratesio.dependencies import find_features
-from wump_provider_cratesio.manifests.toml import Path, find_lines, load_toml
+from wump_provider_cratesio.manifests.toml_lines import Path, find_lines
 
 NAME = "Cargo.toml"
 MAX_FOLDERS = 20
@@ -75,7 +84,7 @@ class Manifest:
 
     def note(self, message: str, path: Path) -> None:
         """A diagnostic about what stands at a path."""
-        self.notes.append(Diagnostic(field=_printable(".".join(path)), message=message, line=self.line(path)))
+        self.notes.append(Diagnostic(field=make_printable(".".join(path), 255), message=message, line=self.line(path)))
 
     def declared(self, siblings: Mapping[str, bytes], known: "dict[str, Manifest]") -> Iterator[Declared]:
         """All that it depends on, what it inherits looked up in its workspace's root.
@@ -225,7 +234,3 @@ def _describe_git(git: str, entry: Mapping[str, Any]) -> str:
     """The address with what is taken of it, as lockfiles write it."""
     named = next((f"?{name}={value}" for name in ("branch", "tag", "rev") if (value := _text(entry.get(name)))), "")
     return f"{git}{named}"
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text[:255])

@@ -39,9 +39,9 @@ FORMATS: tuple[Format, ...] = (
         globs=(*SCRIPTS, "*.gradle", "*.gradle.kts"),
         kind="manifest",
         max_bytes=500_000,
-        yields="Dependencies in every notation with their configuration, plugins by id, and Spring's imports; versions "
-        "from variables, gradle.properties, catalogs and the scripts around it. Read, never run: what is computed is a "
-        "diagnostic.",
+        yields="Dependencies in every notation with their configuration, plugins by id, tools that plugins run, and "
+        "Spring's imports; versions from variables, gradle.properties, catalogs and the scripts around it. Read, never "
+        "run: what is computed is a diagnostic.",
         parse=build_gradle.parse_build_gradle,
     ),
     Format(

@@ -1,8 +1,8 @@
 """build.gradle, build.gradle.kts and settings.gradle: read, never run.
 
-Dependencies of every block, with the configuration as their group; plugins, by id; what Spring's plugin imports and
-manages. Versions come from the script's own variables, `gradle.properties`, catalogs, and the scripts around it. What
-is computed is a diagnostic.
+Dependencies of every block, with the configuration as their group; plugins, by id, and the tools that some run; what
+Spring's plugin imports and manages. Versions come from the script's own variables, `gradle.properties`, catalogs, and
+the scripts around it. What is computed is a diagnostic.
 
 Source: Gradle's documentation of dependencies, plugins, platforms and catalogs, in both languages; Kotlin's of
 source sets; that of Spring's dependency management plugin.
@@ -18,7 +18,7 @@ from wump_core import ManifestRecord, Scope
 from wump_provider_maven.coordinates import MAX_NAME, make_name
 from wump_provider_maven.interpolation import is_known
 from wump_provider_maven.manifests.catalogs import Catalog
-from wump_provider_maven.manifests.configurations import scope_of
+from wump_provider_maven.manifests.configurations import TOOLS, scope_of
 from wump_provider_maven.manifests.gradle_notations import Computed, Local, Notation, Notations
 from wump_provider_maven.manifests.gradle_variables import MAX_BLOCK_DEPTH, SCRIPTS, Around, Variables
 from wump_provider_maven.manifests.rows import Findings
@@ -30,7 +30,7 @@ PLUGIN_SUFFIX = ".gradle.plugin"
 _CONTROL = frozenset("if else for while when try catch finally switch do with run apply each let also".split())
 _SKIPPED = frozenset("constraints components modules artifactTypes attributesSchema registerTransform exclude".split())
 _PINNING = frozenset("resolutionStrategy versionCatalogs repositories dependencySubstitution configurations".split())
-_COORDINATES = re.compile(r"(\w[\w.-]*):(\w[\w.-]*):([^\s:/@]*[\d+}][^\s:/@]*)(?::[\w.-]+)?(?:@\w+)?")
+_COORDINATES = re.compile(r"([^\W\d][\w.-]*):(\w[\w.-]*):([^\s:/@]*[\d+}][^\s:/@]*)(?::[\w.-]+)?(?:@\w+)?")
 _MODIFIERS = frozenset("def val var final String const".split())
 _NAMING = frozenset("named create register getByName maybeCreate".split())
 
@@ -63,7 +63,7 @@ def parse_build_gradle(path: str, content: bytes, siblings: Mapping[str, bytes])
     """
     variables = Variables()
     items = variables.read(content)
-    variables.around = Around(path, siblings, variables.scripts)
+    variables.around = Around(path, siblings, variables)
     reading = _Reading(variables)
     reading.collect_managed(items, Place())
     reading.walk(items, Place())
@@ -145,12 +145,22 @@ class _Reading:
 
     def _read_elsewhere(self, statement: Statement, place: Place) -> None:
         """What names packages outside of a block of dependencies: a configuration in a function, or a variable."""
-        head, found = statement[0], list(self._list_coordinates(statement, 0))
-        if not found:
+        head = statement[0]
+        if head.text in ("toolVersion", "version") and (tool := TOOLS.get((place.blocks[-1:], head.text))):
+            version = self._notations.read_version([item for item in statement[1:] if not item.is_sign("=")])
+            self._add(Notation(*tool, version or "${…}", head.line), "build", place.blocks[-1])
             return
-        if head.kind == "word" and len(statement) > 1 and scope_of(head.text) != "unknown":
+        if not place.blocks and head.text in ("id", "kotlin") and "version" in dict(_list_plugin_calls(statement)):
+            self._add_plugin(statement)  # a piece of another script
+            return
+        found = list(self._list_coordinates(statement, 0))
+        if head.text == "dependencySet":
+            self._defined += self._read_set(statement)
+        elif head.text == "kotlin" and not place.blocks:
+            self._defined += [module for module in self._notations.read(statement) if isinstance(module, Notation)]
+        elif found and head.kind == "word" and len(statement) > 1 and scope_of(head.text) != "unknown":
             self._add_entries(statement[1:], place, head.text, None)
-        elif len(statement) == 1 or any(item.is_sign("=", ":") or item.text == "to" for item in statement):
+        elif isinstance(head, Group) or len(statement) == 1 or any(map(_is_defining, statement)):
             self._defined += found
 
     def add_defined(self) -> None:
@@ -161,14 +171,25 @@ class _Reading:
                 self._add(found, "unknown", "")
 
     def _list_coordinates(self, items: Sequence[Item], depth: int) -> Iterator[Notation]:
-        """Texts of the form `group:artifact:version` in a statement, but for its blocks."""
+        """Texts of the form `group:artifact:version`, and such maps, in a statement, but for its blocks."""
+        if (mapped := self._notations.read_map(items) or self._notations.read_map(items[1:])) is not None:
+            yield mapped
+            return
+        if any(item.is_sign("+") for item in items):
+            assigned = next((at + 1 for at, item in enumerate(items) if item.is_sign("=")), 0)
+            if joined := list(self._read_coordinates(items[assigned:])):
+                yield from joined
+                return
         for item in items:
             if isinstance(item, Group) and item.opening != "{" and depth < MAX_BLOCK_DEPTH:
                 yield from self._list_coordinates(item.items, depth + 1)
-            elif item.kind in ("string", "literal") and item.text.count(":") in (2, 3):
-                text = self._evaluate((item,))
-                if isinstance(text, str) and (match := _COORDINATES.fullmatch(text)):
-                    yield Notation(match[1], match[2], match[3], item.line)
+            elif item.kind in ("string", "literal") and ":" in item.text:
+                yield from self._read_coordinates((item,))
+
+    def _read_coordinates(self, items: Sequence[Item]) -> Iterator[Notation]:
+        text = self._evaluate(items)
+        if isinstance(text, str) and (match := _COORDINATES.fullmatch(text)):
+            yield Notation(match[1], match[2], match[3], items[0].line)
 
     def _add_statement(self, statement: Statement, place: Place) -> None:
         """`configuration arguments`, with or without brackets; the name may be a text."""
@@ -291,6 +312,10 @@ def _block_name(statement: Statement) -> str:
     if "by" in words[1:]:
         return words[words.index("by") - 1]
     return words[-1] if words else ""
+
+
+def _is_defining(item: Item) -> bool:
+    return item.is_sign("=", "+=", "+", ":") or item.text == "to"
 
 
 def _is_adding(statement: Statement) -> bool:

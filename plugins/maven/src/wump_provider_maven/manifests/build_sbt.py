@@ -2,7 +2,7 @@
 
 A dependency is found where it is written, `"group" %% "artifact" % "version" % Scope`, be it in a setting or in a value
 that settings use. `%%` adds the Scala version to the artifact's name, and a plugin's has sbt's, too: where the files at
-hand don't tell them, there is no purl.
+hand don't tell them, there is no purl. `scalaVersion` makes the language's own library a dependency.
 
 Source: sbt's reference manual, "Library dependencies", "Cross-building" and "Using plugins".
 """
@@ -43,7 +43,9 @@ _ASSIGNING = ("+=", "++=", ":=", "=")
 _SKIPPED = frozenset("dependencyOverrides excludeDependencies libraryDependencySchemes evictionErrorLevel".split())
 _BUILDING = frozenset("addSbtPlugin addCompilerPlugin compilerPlugin scalafixDependencies".split())
 _NAME = re.compile(r"[0-9.-]*[A-Za-z_][\w.-]*", re.ASCII)
-_SCALA_VERSION = re.compile(r"(2\.1[0-9]|3)\b")
+_SCALA_VERSION = re.compile(r"([23])(?:\.(\d{1,3}))?(?:\.(\d{1,3}))?(-[\w.+-]{1,80})?", re.ASCII)
+_FIRST_BOUND = 10
+"""From 2.10 on, libraries are bound to the minor version of Scala, before to the whole."""
 _SBT_VERSION = re.compile(rb"^\s*sbt\.version\s*[=:]\s*([0-9]+)\.([0-9]+)", re.MULTILINE)
 
 
@@ -68,6 +70,7 @@ def parse_build_sbt(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
     reading = _Reading(path, siblings)
     items = reading.variables.read(content)
     reading.find_scala(items)
+    reading.add_scala(items)
     reading.walk(items, None, 0)
     if posixpath.basename(path) not in ("build.sbt", "plugins.sbt"):
         reading.findings.require_something()
@@ -122,7 +125,7 @@ class _Reading:
             return None
         start = max((at + 1 for at, item in enumerate(part) if item.is_sign(*_ASSIGNING)), default=0)
         operands = split(part[start:], *_SIGNS)
-        if len(operands) < 2 or len(operands[0]) > 12:
+        if len(operands) < 2 or len(operands[0]) > 12 or any(sign != "%" for sign in signs[1:]):
             return None
         if _is_bracketed(part):
             bracket, stated = operands[0][-1], operands[1][-1]
@@ -189,8 +192,19 @@ class _Reading:
             if self._scala is None and (stated := _find_setting(items, name)):
                 value = self._evaluate(stated)
                 value = value[0] if isinstance(value, list) and value else value
-                match = _SCALA_VERSION.match(value) if isinstance(value, str) else None
-                self._scala = match[1] if match else None
+                self._scala = _find_bound(value) if isinstance(value, str) else None
+
+    def add_scala(self, items: Sequence[Item]) -> None:
+        """The library of the language, which sbt adds in the version that the file states, unless it says not to."""
+        stated, added = _find_setting(items, "scalaVersion"), _find_setting(items, "autoScalaLibrary")
+        version = self._text(stated) if stated else None
+        if not stated or (added and added[0].text == "false"):
+            return
+        if version is None or not _SCALA_VERSION.fullmatch(version):
+            self.findings.note("the version of Scala is not told by the files at hand", "scalaVersion", stated[0].line)
+            return
+        name = "scala3-library_3" if version.startswith("3") else "scala-library"
+        self.findings.add("org.scala-lang", name, version, "runtime", line=stated[0].line, field="scalaVersion")
 
     def _text(self, items: Sequence[Item]) -> str | None:
         value = self._evaluate(items)
@@ -222,6 +236,18 @@ class _Reading:
                     continue  # it has a record of its own, which says so
                 self.find_scala(items)
         return self._around
+
+
+def _find_bound(version: str) -> str | None:
+    """What a library's name says of a Scala version: `2.13`, `3`, and all of what came before a first release."""
+    match = _SCALA_VERSION.fullmatch(version)
+    if match is None:
+        return None
+    major, minor, patch, before = match.groups()
+    is_early = before is not None and int(patch or 0) == 0 and (major == "2" or minor == "0")
+    if is_early or (major == "2" and int(minor or 0) < _FIRST_BOUND):
+        return version
+    return "3" if major == "3" else f"{major}.{minor}"
 
 
 def _is_bracketed(part: Sequence[Item]) -> bool:

@@ -7,9 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from wump_core import decode_text
-
-from wump_provider_maven.manifests.toml import load_toml
+from wump_core import decode_text, load_toml
 
 _SECTION = re.compile(r"\s*\[\s*([\w-]+)\s*(?:\.\s*[\"']?([\w.-]+)[\"']?\s*)?\]")
 _KEY = re.compile(r"\s*[\"']?([\w.-]+?)[\"']?\s*(?:\.\s*[\w.-]+\s*)?=")

@@ -1,14 +1,15 @@
 """Gradle's configurations in wump's words.
 
 Source: Gradle's documentation of the Java, Java Library and War plugins, Android's of dependency configurations,
-Kotlin's of `kapt`, `ksp` and source sets, Spring Boot's of `developmentOnly`.
+Kotlin's of `kapt`, `ksp` and source sets, Spring Boot's of `developmentOnly`; of the plugins of code quality, Gradle's
+and theirs.
 
 What is only compiled against and not there at run time is "build"; what the environment brings is "peer", as with
 Maven's `provided`.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from wump_core import Scope
@@ -45,6 +46,22 @@ _RUNTIME = frozenset(
     " natives deploy minecraftlibrary".split()
 )
 
+
+TOOLS: Mapping[tuple[tuple[str, ...], str], tuple[str, str]] = {
+    ((block,), setting): (group, artifact)
+    for block, setting, group, artifact in (
+        ("checkstyle", "toolVersion", "com.puppycrawl.tools", "checkstyle"),
+        ("codenarc", "toolVersion", "org.codenarc", "CodeNarc"),
+        ("detekt", "toolVersion", "io.gitlab.arturbosch.detekt", "detekt-cli"),
+        ("findbugs", "toolVersion", "com.google.code.findbugs", "findbugs"),
+        ("googleJavaFormat", "toolVersion", "com.google.googlejavaformat", "google-java-format"),
+        ("jacoco", "toolVersion", "org.jacoco", "org.jacoco.agent"),
+        ("lombok", "version", "org.projectlombok", "lombok"),
+        ("pmd", "toolVersion", "net.sourceforge.pmd", "pmd-java"),
+        ("spotbugs", "toolVersion", "com.github.spotbugs", "spotbugs"),
+    )
+}
+"""What plugins take as a dependency of their own when a script sets this in their block."""
 
 _STRENGTH: tuple[Scope, ...] = ("runtime", "peer", "optional", "build", "development", "test", "unknown")
 

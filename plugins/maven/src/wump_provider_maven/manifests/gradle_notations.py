@@ -21,6 +21,8 @@ _BUILT_IN = frozenset("gradleApi localGroovy gradleTestKit gradleKotlinDsl npm d
 _NAMED = frozenset("group name version configuration ext classifier transitive changing module path".split())
 _BLANK = re.compile(r"\s")
 _MAX_NESTING = 3
+_SHORTEST_MAP = 10
+"""Three names, each with a sign and a value, and what is between."""
 
 
 class Notation(NamedTuple):
@@ -76,6 +78,13 @@ class Notations:
                 if isinstance(closure, Group) and isinstance(found, Notation) and found.version is None:
                     found = found._replace(version=self._read_rich_version(closure))  # noqa: PLW2901
                 yield found
+
+    def read_map(self, items: Sequence[Item]) -> Notation | None:
+        """`group: "g", name: "a", version: "1"`, wherever it stands; null where that isn't all there."""
+        parts = [part for part in split(items, ",") if _is_named(part)] if len(items) > _SHORTEST_MAP else []
+        named = {part[0].text: part[2:] for part in parts}
+        found = self._from_map(named, parts[0][0].line) if named.keys() >= {"group", "name", "version"} else None
+        return found if isinstance(found, Notation) and is_known(found.version) else None
 
     def find_plugin(self, items: Sequence[Item]) -> tuple[str, str | None] | None:
         """Id and version of `libs.plugins.a`; null where no catalog at hand has it."""

@@ -14,6 +14,7 @@ from wump_core import InvalidManifest, decode_text, resolve_path
 
 from wump_provider_maven.manifests.catalogs import Catalog, Library, accessor_of, read_catalog
 from wump_provider_maven.manifests.expressions import Evaluator, Value
+from wump_provider_maven.manifests.gradle_applied import find_applied, find_place
 from wump_provider_maven.manifests.scripts import Group, Item, Statement, list_statements, parse_script, split
 
 MAX_FOLDERS = 10
@@ -27,6 +28,7 @@ SCRIPTS = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.grad
 _MODIFIERS = frozenset(
     "def val var final const private public internal static lateinit override protected open data lazy".split()
 )
+_PIECE = ("versionCatalogs", "")
 _PROPERTY = re.compile(r"\s*([^\s#!=:][^\s=:]*)\s*[=:]\s*(.*)")
 _EXTRA = frozenset("ext extra set project rootProject gradle allprojects subprojects".split())
 
@@ -47,7 +49,7 @@ class Variables:
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
         self._catalogs: dict[str, Catalog] = {}
-        self.scripts: list[str] = []
+        self.scripts: list[Sequence[Item]] = []
         self.catalog_files: list[tuple[str, str]] = []
         self.evaluator = Evaluator(self.get)
         self.around: Around | None = None
@@ -124,8 +126,8 @@ class Variables:
         if depth > MAX_BLOCK_DEPTH:
             return
         for statement in list_statements(items):
-            self._take(statement, names)
             head = statement[0].text
+            self._take(statement, _PIECE if depth == 0 and _is_piece(statement) else names)
             inside = ()
             if head in ("object", "class", "enum", "interface") and len(statement) > 1:
                 inside = (*names, statement[1].text)
@@ -141,17 +143,23 @@ class Variables:
         """A variable, a property, or an entry of a catalog."""
         if names[:1] == ("versionCatalogs",) and len(names) > 1:
             self._take_entry(statement, names[1])
-        parts = _split_assignment(statement)
-        if parts is not None:
-            path = self._read_target(parts[0])
-            if path:
+        if (parts := _split_assignment(statement, "=")) is not None:
+            if path := self._read_target(parts[0]):
                 self._assign(path, names, self._evaluate(parts[1]))
+        elif (parts := _split_assignment(statement, "+=")) is not None:
+            self._add_to(self._read_target(parts[0]) or (), self.evaluator.evaluate(parts[1]))
         elif (arguments := _find_call(statement, "set")) is not None or (
             arguments := _find_call(statement, "extra")
         ) is not None:
             self._take_set(statement, arguments)
-        elif statement[0].text == "apply" and (place := _find_applied(statement, self.evaluator)):
-            self.scripts.append(place)
+        elif statement[0].text == "apply" and (applied := find_applied(statement)) and len(self.scripts) < MAX_APPLIED:
+            self.scripts.append(applied)
+
+    def _add_to(self, path: Sequence[str], added: Value) -> None:
+        """`libs += [a: "g:a:1"]`: entries that are added to a map."""
+        if path and isinstance(added, dict):
+            for key, value in added.items():
+                self.set((*path, key), value)
 
     def _take_set(self, statement: Statement, arguments: Sequence[list[Item]]) -> None:
         """`ext.set("name", value)` and `val name by extra(value)`."""
@@ -193,6 +201,9 @@ class Variables:
         if not calls:
             return
         verb, arguments = calls[0]
+        if verb == "alias" and len(calls) > 1:  # `alias("a").to("g:a:v")`, as Gradle 7.0 to 7.3 write it
+            (verb, named), calls = calls[1], calls[1:]
+            verb, arguments = {"to": "library", "toPluginId": "plugin"}.get(verb, verb), arguments[:1] + named
         if verb == "from":
             self._take_catalog_file(statement, name)
             return
@@ -229,20 +240,18 @@ class Variables:
 class Around:
     """The files around a script that may set what it uses, looked into when a name is missing."""
 
-    def __init__(self, path: str, siblings: Mapping[str, bytes], scripts: Sequence[str]) -> None:
-        """Take the script's path, the files at hand, and what the script applies."""
+    def __init__(self, path: str, siblings: Mapping[str, bytes], own: Variables) -> None:
+        """Take the script's path, the files at hand, and what the script sets and applies."""
         self._path = path
         self._siblings = siblings
-        self._scripts = scripts
+        self._own = own
         self._files: Variables | None = None
         self._sources: Variables | None = None
         self.needs: list[str] = []
 
     def get(self, path: Sequence[str]) -> Value:
         """The value of a name; those with a capital may be constants of the build's own sources."""
-        if self._files is None:
-            self._files = self._read_files()
-        value = self._files.get(path)
+        value = self._look_around().get(path)
         if value is None and path[0][:1].isupper():
             if self._sources is None:
                 self._sources = self._read_sources()
@@ -251,24 +260,24 @@ class Around:
 
     def find_catalog(self, name: str) -> Catalog | None:
         """A catalog of a TOML file or of the settings."""
-        if self._files is None:
-            self._files = self._read_files()
-        return self._files.find_catalog(name)
+        return self._look_around().find_catalog(name)
 
-    def _read_files(self) -> Variables:
+    def _look_around(self) -> Variables:
         """From the root of the tree down to the script's folder, then what it applies; what is read last wins."""
-        found = Variables()
+        if self._files is not None:
+            return self._files
+        found = self._files = Variables()  # what is asked while files are read is answered by those before
         for place in _list_places(self._path):
-            applied = len(found.scripts)
             self._read(place, found)
-            self._read_applied(found.scripts[applied:], place, found)
+            self._read_applied(found, place, found)
             self._read_catalogs(found, place)
-        self._read_applied(self._scripts, self._path, found)
+        self._read_applied(self._own, self._path, found)
         return found
 
-    def _read_applied(self, scripts: Sequence[str], origin: str, found: Variables) -> None:
-        for script in tuple(scripts)[:MAX_APPLIED]:
-            if (place := resolve_path(origin, _from_root(script, origin))) is not None:
+    def _read_applied(self, script: Variables, origin: str, found: Variables) -> None:
+        applied, script.scripts = script.scripts, []
+        for items in applied:
+            if (place := find_place(items, script.evaluator, origin)) is not None:
                 self._read(place, found)
 
     def _read_catalogs(self, found: Variables, origin: str) -> None:
@@ -317,24 +326,22 @@ def _list_places(path: str) -> Iterator[str]:
         yield posixpath.join(folder, "gradle", "libs.versions.toml")
 
 
-def _from_root(script: str, path: str) -> str:
-    """`$rootDir/x.gradle` and the like as a path relative to the script, which lies below the root of the tree."""
-    for holder in ("rootDir", "rootProject.projectDir", "project.rootDir", "rootProject.rootDir"):
-        for written in (f"${{{holder}}}/", f"${holder}/"):
-            if script.startswith(written):
-                return "../" * path.count("/") + script.removeprefix(written)
-    return script
+def _is_piece(statement: Statement) -> bool:
+    """An entry of a catalog that stands alone: a piece of another script."""
+    return (
+        statement[0].text in ("library", "alias", "version") and len(statement) > 1 and isinstance(statement[1], Group)
+    )
 
 
 def _catalog_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return () if names != ("versionCatalogs",) else ("libs", "deps", "testLibs", "androidx", "kotlinx", "tools")
 
 
-def _split_assignment(statement: Statement) -> tuple[Statement, Statement] | None:
+def _split_assignment(statement: Statement, sign: str) -> tuple[Statement, Statement] | None:
     for at, item in enumerate(statement):
-        if item.is_sign("="):
+        if item.is_sign(sign):
             return (statement[:at], statement[at + 1 :]) if at else None
-        if item.is_sign("+=", "->") or (isinstance(item, Group) and item.opening == "{"):
+        if item.is_sign("=", "+=", "->") or (isinstance(item, Group) and item.opening == "{"):
             return None
     return None
 
@@ -365,15 +372,4 @@ def _list_calls(statement: Statement, evaluator: Evaluator) -> Iterator[tuple[st
 def _first_text(statement: Statement, evaluator: Evaluator) -> str | None:
     for _, arguments in _list_calls(statement, evaluator):
         return arguments[0] if arguments and isinstance(arguments[0], str) else None
-    return None
-
-
-def _find_applied(statement: Statement, evaluator: Evaluator) -> str | None:
-    """The script of `apply from: "x.gradle"` or `apply(from = "x.gradle")`, raw where it holds a variable."""
-    items = list(statement[1:])
-    if items and isinstance(items[0], Group) and items[0].opening == "(":
-        items = items[0].items
-    if len(items) > 2 and items[0].text == "from" and items[1].is_sign(":", "="):
-        value = items[2].text if items[2].kind in ("string", "literal") else evaluator.evaluate(items[2:])
-        return value if isinstance(value, str) and 0 < len(value) <= 500 else None
     return None

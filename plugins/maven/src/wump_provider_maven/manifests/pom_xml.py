@@ -6,7 +6,8 @@ version managed by a published parent, say, is unknown: the requirement is null,
 Source: Maven's POM reference and its documentation of the dependency mechanism.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from wump_core import InvalidManifest, ManifestRecord
@@ -54,10 +55,14 @@ class _Reading:
         self._modules = self._find_modules(lineage.paths[-1])
         self._imported: dict[str, Model | None] = {path: None}
         self._missing_imports = self._follow_imports(self.model)
-        self._plugins = {
-            (values.fill(item.group or ""), values.fill(item.artifact or "")): values.fill(item.version)
-            for values in (self.model.values,)
-            for above in reversed(lineage.poms)
+
+    @cached_property
+    def _plugins(self) -> dict[tuple[str, str], str]:
+        """The versions of plugins that this POM and its parents state, the nearest one's."""
+        fill = self.model.values.fill
+        return {
+            (fill(item.group or ""), fill(item.artifact or "")): fill(item.version)
+            for above in reversed(self.model.lineage)
             for item in (*above.body.managed_plugins, *above.body.plugins)
             if item.version
         }
@@ -176,17 +181,23 @@ class _Reading:
 
     def _find_modules(self, top: str) -> dict[tuple[str, str], str]:
         """The modules of the build, where a dependency or an import may be one: it has a group of the project's own."""
-        groups = {pom.group for pom in self.model.lineage} | {self.model.group}
+        groups = {self.model.group, *(pom.group for pom in self.model.lineage)}
         fill = self.model.values.fill
-        sections = [self._pom.body, *(profile.section for profile in self._pom.profiles)]
-        used = [item for pom in self.model.lineage[1:] for section in pom.active_sections for item in section.managed]
-        used = [item for item in used if item.is_import]
-        used += [item for section in sections for item in (*section.dependencies, *section.managed, *section.plugins)]
-        if not any(item.group and fill(item.group) in groups for item in used):
+        if not any(item.group and fill(item.group) in groups for item in self._list_used()):
             return {}
         modules, needs = self._tree.find_modules(top)
         self.needs += needs
         return modules
+
+    def _list_used(self) -> Iterator[Declared]:
+        """All that this POM names, and what its parents in the tree import."""
+        for section in (self._pom.body, *(profile.section for profile in self._pom.profiles)):
+            yield from section.dependencies
+            yield from section.managed
+            yield from section.plugins
+        for pom in self.model.lineage[1:]:
+            for section in pom.active_sections:
+                yield from (item for item in section.managed if item.is_import)
 
     def _follow_imports(self, model: Model) -> list[str]:
         """Add what imports that lie in the tree manage; the names of the others."""

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from wump_core import DependencySource, Scope, decode_text
+from wump_core import DependencySource, Scope, decode_text, load_toml
 
 from wump_provider_pypi.fields import MAX_SHORT, make_storable, quote, shorten
 from wump_provider_pypi.findings import Findings
-from wump_provider_pypi.manifests.toml import load_toml
 from wump_provider_pypi.manifests.toml_lines import TomlPath, find_lines
 from wump_provider_pypi.requirements import Place, Reading, canonical_name, parse_requirement
 

@@ -17,6 +17,7 @@ from wump_core import (
     Project,
     Scope,
     decode_text,
+    load_toml,
 )
 
 from wump_provider_pypi.fields import MAX_SHORT, is_storable, quote
@@ -24,7 +25,6 @@ from wump_provider_pypi.findings import Findings
 from wump_provider_pypi.manifests.lock_lines import find_table_lines
 from wump_provider_pypi.manifests.pyproject import parse_pyproject
 from wump_provider_pypi.manifests.scopes import STRENGTH, strongest
-from wump_provider_pypi.manifests.toml import load_toml
 from wump_provider_pypi.requirements import Place, canonical_name, make_dependency
 
 MAX_LOCK_BYTES = 16_000_000

@@ -7,13 +7,12 @@ with its requirements as written under `metadata`, so that no other file is need
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from wump_core import DependencySource, ManifestRecord, Scope, decode_text
+from wump_core import DependencySource, ManifestRecord, Scope, decode_text, load_toml
 
 from wump_provider_pypi.findings import Findings, make_project
 from wump_provider_pypi.manifests.lock_lines import find_table_lines
 from wump_provider_pypi.manifests.locked import Location, add_locked, packages_of, reach, text_of
 from wump_provider_pypi.manifests.scopes import scope_of_group
-from wump_provider_pypi.manifests.toml import load_toml
 from wump_provider_pypi.requirements import Place, canonical_name
 
 FORMAT = "uv.lock"

@@ -1,0 +1,235 @@
+"""The ledger as its commands use it: that of the settings' database, or over the wire that of an API elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx
+from wump_core.errors import ConfigurationError, ServerUnavailable, WumpError
+from wump_core.store import alerts, executions, operations, pauses, providers
+
+from wump_worker.ledger import Row, run_on_ledger
+
+_PAGE_ROWS = 100
+_USED_WRONGLY = (404, 409, 422)
+_TIMEOUT_SECONDS = 30.0
+
+
+class Ledger(Protocol):
+    """What the commands do. All raise `WumpError`."""
+
+    def list_runs(
+        self,
+        states: Sequence[str],
+        limit: int,
+        *,
+        job: str | None = None,
+        queue: str | None = None,
+        subject: str | None = None,
+    ) -> list[Row]:
+        """Runs, the newest first."""
+
+    def list_dead(self, job: str | None) -> list[UUID]:
+        """The dead runs, of one job or of all."""
+
+    def get_run(self, public_id: UUID) -> Row | None:
+        """One run."""
+
+    def retry(self, ids: Sequence[UUID]) -> list[UUID]:
+        """Make them due now; returns those that were."""
+
+    def discard(self, ids: Sequence[UUID]) -> list[Row]:
+        """Remove them; returns those that were."""
+
+    def list_pauses(self) -> list[Row]:
+        """What is paused."""
+
+    def add_pause(self, kind: str, name: str, reason: str | None) -> bool:
+        """Pause it; false: it was paused already."""
+
+    def remove_pause(self, kind: str, name: str) -> bool:
+        """Resume it; false: it was not paused."""
+
+    def add_run(self, job: str, subject: str, arguments: Mapping[str, Any], version: int) -> UUID:
+        """Make a run due now; returns its id."""
+
+    def list_alerts(self) -> list[Row]:
+        """What is wrong, and what was."""
+
+
+def open_ledger(url: str | None, key: str | None) -> Ledger:
+    """The ledger at the address of an API, or that of the settings. Raises `ConfigurationError` for no address."""
+    return LedgerElsewhere(url, key) if url else LedgerHere()
+
+
+class LedgerHere:
+    """The ledger of the settings' database. Each call is a transaction."""
+
+    def list_runs(
+        self,
+        states: Sequence[str],
+        limit: int,
+        *,
+        job: str | None = None,
+        queue: str | None = None,
+        subject: str | None = None,
+    ) -> list[Row]:
+        """See `Ledger`."""
+        found = run_on_ledger(
+            lambda connection: operations.list_executions(
+                connection, states=states, limit=limit, job=job, queue=queue, subject=subject
+            )
+        )
+        return list(found)
+
+    def list_dead(self, job: str | None) -> list[UUID]:
+        """See `Ledger`."""
+        return run_on_ledger(lambda connection: operations.list_dead_ids(connection, job=job))
+
+    def get_run(self, public_id: UUID) -> Row | None:
+        """See `Ledger`."""
+        return run_on_ledger(lambda connection: operations.get_execution_details(connection, public_id))
+
+    def retry(self, ids: Sequence[UUID]) -> list[UUID]:
+        """See `Ledger`."""
+        return run_on_ledger(lambda connection: operations.retry_executions(connection, ids))
+
+    def discard(self, ids: Sequence[UUID]) -> list[Row]:
+        """See `Ledger`."""
+        return list(run_on_ledger(lambda connection: operations.discard_executions(connection, ids)))
+
+    def list_pauses(self) -> list[Row]:
+        """See `Ledger`."""
+        return list(run_on_ledger(pauses.list_pauses))
+
+    def add_pause(self, kind: str, name: str, reason: str | None) -> bool:
+        """See `Ledger`."""
+
+        async def work(connection: Any) -> bool:
+            if kind == "provider":
+                known = [row["name"] for row in await providers.list_provider_reports(connection)]
+                if known and name not in known:
+                    raise ConfigurationError(f"there is no provider {name!r}: expected one of {', '.join(known)}")
+            return await pauses.add_pause(connection, kind, name, reason=reason)
+
+        return run_on_ledger(work)
+
+    def remove_pause(self, kind: str, name: str) -> bool:
+        """See `Ledger`."""
+        return run_on_ledger(lambda connection: pauses.remove_pause(connection, kind, name))
+
+    def add_run(self, job: str, subject: str, arguments: Mapping[str, Any], version: int) -> UUID:
+        """See `Ledger`."""
+        return run_on_ledger(
+            lambda connection: executions.add_execution(
+                connection, job, subject, queue="high", arguments=arguments, version=version
+            )
+        )
+
+    def list_alerts(self) -> list[Row]:
+        """See `Ledger`."""
+        return list(run_on_ledger(alerts.list_alerts))
+
+
+class LedgerElsewhere:
+    """The ledger behind the operators' routes of an API."""
+
+    def __init__(self, url: str, key: str | None) -> None:
+        """Raises `ConfigurationError` for no address."""
+        if not url.startswith(("http://", "https://")):
+            raise ConfigurationError("--url: must start with http:// or https://")
+        self._http = httpx.Client(
+            base_url=f"{url.rstrip('/')}/api/v1",
+            headers={"X-API-Key": key} if key else {},
+            timeout=_TIMEOUT_SECONDS,
+        )
+
+    def list_runs(
+        self,
+        states: Sequence[str],
+        limit: int,
+        *,
+        job: str | None = None,
+        queue: str | None = None,
+        subject: str | None = None,
+    ) -> list[Row]:
+        """See `Ledger`."""
+        rows: list[Row] = []
+        given = {"job": job, "queue": queue, "subject": subject}
+        wanted: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        while len(rows) < limit:
+            asked = wanted | {"state": list(states), "limit": min(_PAGE_ROWS, limit - len(rows))}
+            page = self._ask("GET", "/jobs", params=asked)
+            rows += page["data"]
+            wanted["cursor"] = page["next_cursor"]
+            if wanted["cursor"] is None:
+                break
+        return rows
+
+    def list_dead(self, job: str | None) -> list[UUID]:
+        """See `Ledger`."""
+        return [UUID(row["id"]) for row in reversed(self.list_runs(["dead"], 10_000, job=job))]
+
+    def get_run(self, public_id: UUID) -> Row | None:
+        """See `Ledger`."""
+        return self._try("GET", f"/jobs/{public_id}")
+
+    def retry(self, ids: Sequence[UUID]) -> list[UUID]:
+        """See `Ledger`."""
+        return [public_id for public_id in ids if self._try("POST", f"/jobs/{public_id}/retry")]
+
+    def discard(self, ids: Sequence[UUID]) -> list[Row]:
+        """See `Ledger`."""
+        rows = [self._try("DELETE", f"/jobs/{public_id}") for public_id in ids]
+        return [dict(row) | {"id": UUID(row["id"])} for row in rows if row]
+
+    def list_pauses(self) -> list[Row]:
+        """See `Ledger`."""
+        return list(self._ask("GET", "/pauses")["data"])
+
+    def add_pause(self, kind: str, name: str, reason: str | None) -> bool:
+        """See `Ledger`."""
+        already = (kind, name) in {(row["kind"], row["name"]) for row in self.list_pauses()}
+        self._ask("POST", "/pauses", json={"kind": kind, "name": name, "reason": reason})
+        return not already
+
+    def remove_pause(self, kind: str, name: str) -> bool:
+        """See `Ledger`."""
+        return self._try("DELETE", f"/pauses/{kind}/{quote(name, safe='')}") is not None
+
+    def add_run(self, job: str, subject: str, arguments: Mapping[str, Any], version: int) -> UUID:
+        """See `Ledger`."""
+        body = {"job": job, "subject": subject, "arguments": arguments, "arguments_version": version}
+        return UUID(self._ask("POST", "/jobs", json=body)["id"])
+
+    def list_alerts(self) -> list[Row]:
+        """See `Ledger`."""
+        return list(self._ask("GET", "/alerts")["data"])
+
+    def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        found = self._try(method, path, missing=(), **options)
+        if found is None:
+            raise ServerUnavailable(f"{self._http.base_url} is no wump API")
+        return found
+
+    def _try(self, method: str, path: str, *, missing: Sequence[int] = (404, 409), **options: Any) -> Any:
+        """The document that answers; null for these statuses."""
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise ServerUnavailable(f"{self._http.base_url} does not answer ({type(error).__name__})") from None
+        try:
+            document = response.json()
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise ServerUnavailable(f"{self._http.base_url} is no wump API (HTTP {response.status_code})")
+        if response.is_success:
+            return document
+        if response.status_code in missing:
+            return None
+        message = f"{document.get('detail', response.status_code)}. {document.get('fix', '')}".strip()
+        if response.status_code == 503:
+            raise ServerUnavailable(message)
+        raise (ConfigurationError if response.status_code in _USED_WRONGLY else WumpError)(message)
