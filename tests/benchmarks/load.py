@@ -30,13 +30,13 @@ async def ask(port: int, path: str, key: str, end: float, latencies: list[float]
         head = (await reader.readuntil(_END_OF_HEAD)).lower()
         if not head.startswith(b"http/1.1 200 "):
             raise RuntimeError(head.decode("latin-1"))
-        length = await _read_body(reader, head)
+        length = await read_body(reader, head)
         latencies.append(time.perf_counter() - started)
     writer.close()
     return length
 
 
-async def _read_body(reader: asyncio.StreamReader, head: bytes) -> int:
+async def read_body(reader: asyncio.StreamReader, head: bytes) -> int:
     """Read to the end of a body; returns its bytes."""
     _, found, rest = head.partition(b"content-length:")
     if found:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -46,21 +46,19 @@ async def measure_serving(bench: Bench) -> Measurement:
     """Requests per second of one process each, alternating."""
     found = Measurement("serving", f"The hottest page over HTTP, {CONNECTIONS} connections: API against bare ASGI")
     statements = json.dumps([answers.PACKAGE_STATEMENT, HOTTEST, PAGE, await bench.hottest()])
-    api_port, bare_port = _free_port(), _free_port()
+    bare_port = _free_port()
     bare_command = ["-m", "benchmarks.bare", str(bare_port), bench.database_url, statements]
-    async with _api(bench, api_port, cached=False), _server(bare_command, {}, bare_port):
+    async with run_api(bench, cached=False) as (api_port, _), _server(bare_command, {}, bare_port):
         quotients = await _alternate(
             bench, found, Target("wump api", api_port, PATH), Target("bare ASGI", bare_port, PATH)
         )
     found.add_bar("requests/s, API / bare", quotients, at_least=0.75)
     key = await _make_key(bench)
-    api_port = _free_port()
-    async with _api(bench, api_port, cached=False), _server(bare_command, {}, bare_port):
+    async with run_api(bench, cached=False) as (api_port, _), _server(bare_command, {}, bare_port):
         with_key = Target("wump api, with key and limit", api_port, PATH, key)
         quotients = await _alternate(bench, found, with_key, Target("bare ASGI, beside it", bare_port, PATH))
     found.add_bar("requests/s, API with key and limit / bare", quotients, at_least=0.6)
-    api_port = _free_port()
-    async with _api(bench, api_port, cached=True), _server(bare_command, {}, bare_port):
+    async with run_api(bench, cached=True) as (api_port, _), _server(bare_command, {}, bare_port):
         cached = Target("wump api, cached, with key and limit", api_port, PATH, key)
         quotients = await _alternate(bench, found, cached, Target("bare ASGI, again", bare_port, PATH))
         plain = Target("wump api, cached, without", api_port, PATH)
@@ -85,9 +83,9 @@ async def measure_datasette(bench: Bench) -> Measurement:
         file, hottest = Path(folder) / "rows.db", await bench.hottest()
         async with bench.connection.transaction():
             copied = await save_rows(file, bench.connection.cursor(ROWS, hottest))
-        api_port, port = _free_port(), _free_port()
+        port = _free_port()
         command = ["-m", "benchmarks.datasette_app", str(port), str(file)]
-        async with _api(bench, api_port, cached=False), _server(command, {}, port):
+        async with run_api(bench, cached=False) as (api_port, _), _server(command, {}, port):
             peer = Target("Datasette", port, page_path(file, hottest))
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=START_SECONDS) as client:
                 rows = (await client.get(peer.path)).json()
@@ -147,8 +145,10 @@ async def _make_key(bench: Bench) -> str:
     return found[0].decode()
 
 
-def _api(bench: Bench, port: int, *, cached: bool) -> AbstractAsyncContextManager[None]:
-    """`wump api` on the database of the measurements."""
+@asynccontextmanager
+async def run_api(bench: Bench, *, cached: bool) -> AsyncGenerator[tuple[int, int]]:
+    """`wump api` on the database of the measurements; gives its port and its process id."""
+    port = _free_port()
     settings = {
         "WUMP_DATABASE_URL": bench.database_url,
         "WUMP_VALKEY_URL": bench.valkey_url,
@@ -156,18 +156,19 @@ def _api(bench: Bench, port: int, *, cached: bool) -> AbstractAsyncContextManage
         "WUMP_API_CACHE": str(cached).lower(),
         "WUMP_LOG_LEVEL": "warning",
     }
-    return _server(["-m", "wump_core", "api"], settings, port)
+    async with _server(["-m", "wump_core", "api"], settings, port) as pid:
+        yield port, pid
 
 
 @asynccontextmanager
-async def _server(command: Sequence[str], settings: dict[str, str], port: int) -> AsyncGenerator[None]:
-    """A server in a process of its own, from when it answers until the end of the block."""
+async def _server(command: Sequence[str], settings: dict[str, str], port: int) -> AsyncGenerator[int]:
+    """A server in a process of its own, from when it answers until the end of the block; gives the process id."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, env=_environment(settings), stdin=subprocess.DEVNULL
     )
     try:
         await _wait_for(process, port)
-        yield
+        yield process.pid
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
