@@ -23,12 +23,18 @@ from wump_core.embedded.machine import HOST, SERVER_LOCK_NAME, try_lock_file
 from wump_core.settings import CoreSettings
 
 SHORT_TIMES = """
-import wump_core.schedule as schedule
-schedule.LEASE_SECONDS, schedule.RENEW_LEASE_EVERY_SECONDS, schedule.RESEND_AFTER_SECONDS = 3, 1, 3
-import wump_worker.main as main
-main.SHUTDOWN_SECONDS = 4
+import sys
+if sys.orig_argv[-1] in ("scheduler", "worker"):  # their children have no time to lose on these modules
+    import wump_core.schedule as schedule
+    schedule.LEASE_SECONDS, schedule.RENEW_LEASE_EVERY_SECONDS, schedule.RESEND_AFTER_SECONDS = 3, 1, 3
+    schedule.MAX_UNSTARTED = 8
+    import wump_worker.main as main
+    main.SHUTDOWN_SECONDS = 2
+    import wump_worker.scheduler as scheduler
+    scheduler.OUTAGE_PAUSE_SECONDS = 0.5
 """
-"""A `sitecustomize` that lets a process wait less than it would: for the gate, which has little time."""
+"""A `sitecustomize` that lets a process wait less than it would, for the gate has little time; and that sends little
+at once, so that schedulers are at work for as long as workers are."""
 
 CLOCK_MOVED = """
 import datetime, time
@@ -179,24 +185,26 @@ class DroppingProxy:
             threading.Thread(target=self._relay, args=(client,), daemon=True).start()
 
     def _relay(self, client: socket.socket) -> None:
+        losing = threading.Event()
         with contextlib.suppress(OSError), client, socket.create_connection(self.target) as server:
+            answers = threading.Thread(target=self._relay_answers, args=(server, client, losing), daemon=True)
+            answers.start()
             while request := client.recv(1 << 20):
-                server.sendall(request)
-                answer = server.recv(1 << 20)
                 with self._lock:
                     self.commands += 1
-                    is_lost = self.commands % self.every == 0
-                    self.lost += is_lost
-                if is_lost or not answer:
-                    return
+                    if self.commands % self.every == 0:
+                        self.lost += 1
+                        losing.set()
+                server.sendall(request)
+
+    @staticmethod
+    def _relay_answers(server: socket.socket, client: socket.socket, losing: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while (answer := server.recv(1 << 20)) and not losing.is_set():
                 client.sendall(answer)
-                # The rest of a long answer, as far as it is there.
-                server.setblocking(False)
-                with contextlib.suppress(BlockingIOError):
-                    while more := server.recv(1 << 20):
-                        client.setblocking(True)
-                        client.sendall(more)
-                server.setblocking(True)
+        for end in (client, server):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager

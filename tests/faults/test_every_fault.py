@@ -5,12 +5,11 @@ times they are in `test_kill_workers`.
 """
 
 import asyncio
-import contextlib
 import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 from e2e.processes import Process, environment_of, running, wait_until
 from faults.conftest import MakeDatabase
-from faults.stage import CLOCK_MOVED, SHORT_TIMES, Onlooker, OwnServers, dropping_proxy
+from faults.stage import CLOCK_MOVED, SHORT_TIMES, DroppingProxy, Onlooker, OwnServers, dropping_proxy
 from local_registry import LocalRegistry, serve_registry
 from pydantic import SecretStr
 from worker.conftest import SlowAnswers
@@ -28,7 +27,7 @@ from wump_core.schedule import plan_tracked_package
 from wump_core.store import make_engine
 from wump_core.store.audit import list_faults
 
-BATCH = 24
+BATCH = 20
 DONE_SECONDS = 120
 STOP_SECONDS = 25
 
@@ -42,7 +41,8 @@ class Stage:
         self.database_url = database_url
         self.folder = folder
         self.site = ""
-        self.environment = environment_of(self.settings, WUMP_WORKER_THREADS="4", **variables)
+        times = {"WUMP_WORKER_THREADS": "4", "dramatiq_restart_delay": "500"}
+        self.environment = environment_of(self.settings, **times, **variables)
         self.processes: dict[str, Process] = {}
         self._stack = ExitStack()
         self._loop = asyncio.new_event_loop()
@@ -66,26 +66,29 @@ class Stage:
         self._loop.run_until_complete(self._onlooker.close())
         self._loop.close()
 
-    def plan(self, registry: LocalRegistry, prefix: str, count: int = BATCH) -> dict[str, set[tuple[str, str]]]:
-        """Track packages with these dependencies; returns what they state."""
+    def publish(self, registry: LocalRegistry, prefix: str) -> dict[str, set[tuple[str, str]]]:
+        """Make a batch of packages; returns what they state."""
         rng = random.Random(prefix)
         stated = {}
-        for number in range(count):
+        for number in range(BATCH):
             name = f"{prefix}-{number}"
             needs = {f"{prefix}-need{rng.randrange(8)}": f"^{number}" for _ in range(5)}
             repository = f"{prefix}/repo{number % 5}"
             registry.add_npm(name, f"1.0.{number}", dependencies=needs, repository=repository)
             stated[f"pkg:npm/{name}"] = {(f"pkg:npm/{need}", wanted) for need, wanted in needs.items()}
+        return stated
 
-        async def track() -> None:
+    def track(self, purls: Iterable[str]) -> None:
+        """Make packages due."""
+
+        async def plan() -> None:
             engine = make_engine(SecretStr(self.database_url), application_name="tests", pool_size=1)
             async with engine.begin() as connection:
-                for purl in stated:
+                for purl in purls:
                     await plan_tracked_package(connection, parse_purl(purl), depth=0)
             await engine.dispose()
 
-        asyncio.run(track())
-        return stated
+        asyncio.run(plan())
 
     def ask(self, query: str) -> list[Any]:
         """Rows of a query."""
@@ -102,10 +105,10 @@ class Stage:
         """Wait until the batch is in the midst of being done."""
         wait_until(lambda: (now := self.count(prefix)).get("running") and now.get("completed"), 40, pause=0.01)
 
-    def wait_until_done(self, prefix: str, count: int = BATCH) -> None:
+    def wait_until_done(self, prefix: str) -> None:
         """Wait until all of the batch is completed."""
         deadline = time.monotonic() + DONE_SECONDS
-        while (now := self.count(prefix)).get("completed", 0) < count:
+        while (now := self.count(prefix)).get("completed", 0) < BATCH:
             assert time.monotonic() < deadline, (now, {name: p.output[-2_000:] for name, p in self.processes.items()})
             time.sleep(0.1)
 
@@ -135,22 +138,62 @@ class Stage:
         assert asyncio.run(audit()) == []
 
 
+POISON = GOOD.replace('ecosystems=("npm",)', 'ecosystems=("pypi",)').replace(
+    "    return PackageRecord",
+    "    import os\n    if 'poison' in str(purl): os.kill(os.getpid(), 9)\n    return PackageRecord",
+)
+"""A plugin for another ecosystem than the rest of the work is in: one of its packages ends the process."""
+
+
+class HeldAnswers(SlowAnswers):
+    """Answers of a registry; some of them wait until they are released."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__({}, seconds)
+        self.held = ""
+        self.release = threading.Event()
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        if key == self.held:
+            self.release.wait(30)
+        return super().get(key, default)
+
+
 @pytest.fixture(scope="module")
 def registry() -> Iterator[LocalRegistry]:
     with serve_registry() as registry:
-        registry.answers = SlowAnswers({}, 0.15)
+        registry.answers = HeldAnswers(0.15)
         yield registry
 
 
 @pytest.fixture(scope="module")
+def proxy(own_servers: OwnServers) -> Iterator[tuple[DroppingProxy, str]]:
+    """A proxy to Valkey that loses every fiftieth reply, and its URL."""
+    with dropping_proxy(own_servers.servers.valkey_url, every=50) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
 def stage(
-    own_servers: OwnServers, make_database: MakeDatabase, registry: LocalRegistry, tmp_path_factory: Any
+    own_servers: OwnServers,
+    make_database: MakeDatabase,
+    registry: LocalRegistry,
+    proxy: tuple[DroppingProxy, str],
+    tmp_path_factory: Any,
 ) -> Iterator[Stage]:
-    """Two schedulers and two workers; each test finds them alive and leaves them so."""
+    """Two schedulers and two workers; each test finds them alive and leaves them so.
+
+    The second of each are in trouble all the time: replies of Valkey's get lost, and their clocks are an hour ahead.
+    """
     folder = tmp_path_factory.mktemp("stage")
-    stage = Stage(own_servers, make_database(), folder, WUMP_PROVIDERS="npm", **registry.environment)
-    for name in ("scheduler1", "scheduler2", "worker1", "worker2"):
+    providers = {"WUMP_PROVIDERS": "npm,rude", "WUMP_PROVIDER_RUDE_BASE_URL": "https://rude.example"}
+    stage = Stage(own_servers, make_database(), folder, **providers, **registry.environment)
+    stage.site = str(folder)
+    install(folder, "rude", POISON)
+    for name in ("scheduler1", "worker1"):
         stage.start(name)
+    for name in ("scheduler2", "worker2"):
+        stage.start(name, customize=SHORT_TIMES + CLOCK_MOVED, WUMP_VALKEY_URL=proxy[1])
     yield stage
     stage.close()
 
@@ -181,31 +224,16 @@ def kill_both_schedulers(stage: Stage) -> None:
     stage.processes["scheduler2"].start()
 
 
-def stop_a_worker(stage: Stage) -> None:
-    worker = stage.processes["worker2"]
-    started = time.monotonic()
-    assert worker.stop(signal.SIGTERM, STOP_SECONDS) == 0, worker.output
-    assert time.monotonic() - started < STOP_SECONDS
-    assert stage.ask("SELECT FROM job_executions WHERE lost_leases > 0 AND subject LIKE '%stop_a_worker%'") == []
-    worker.start()
-
-
 FAULTS = {
     function.__name__: function
-    for function in (
-        flush_valkey,
-        freeze_valkey,
-        restart_valkey_empty,
-        restart_postgres,
-        kill_both_schedulers,
-        stop_a_worker,
-    )
+    for function in (flush_valkey, freeze_valkey, restart_valkey_empty, restart_postgres, kill_both_schedulers)
 }
 
 
 @pytest.mark.parametrize("prefix", FAULTS)
 def test_a_fault_loses_and_doubles_nothing(stage: Stage, registry: LocalRegistry, prefix: str) -> None:
-    stated = stage.plan(registry, prefix)
+    stated = stage.publish(registry, prefix)
+    stage.track(stated)
     stage.wait_for_work(prefix)
     FAULTS[prefix](stage)
     stage.wait_until_done(prefix)
@@ -214,107 +242,77 @@ def test_a_fault_loses_and_doubles_nothing(stage: Stage, registry: LocalRegistry
         assert process.process.poll() is None, process.output[-3_000:]
 
 
-def test_a_run_that_outlasts_the_stop_of_its_worker_is_handed_back(stage: Stage, registry: LocalRegistry) -> None:
-    release = threading.Event()
-
-    class Held(SlowAnswers):
-        def get(self, key: str, default: Any = None, /) -> Any:
-            if "held-0" in key:
-                release.wait(20)
-            return super().get(key, default)
-
-    before, registry.answers = registry.answers, Held(registry.answers, 0.0)
-    try:
-        stated = stage.plan(registry, "held", 1)
-        wait_until(lambda: stage.count("held").get("running"), 20, pause=0.05)
-        (run,) = stage.ask("SELECT metadata->>'worker' AS worker FROM job_executions WHERE subject = 'pkg:npm/held-0'")
-        pid = int(run["worker"].rpartition(":")[2])
-        worker = next(process for process in stage.processes.values() if process.process.pid == pid)
-        assert worker.stop(signal.SIGTERM, STOP_SECONDS) == 0
-        assert "job.handed_back" in worker.output
-        release.set()
-        worker.start()
-        stage.wait_until_done("held", 1)
-        stage.check("held", stated)
-        (run,) = stage.ask("SELECT lost_leases FROM job_executions WHERE subject = 'pkg:npm/held-0'")
-        assert run["lost_leases"] == 0
-    finally:
-        release.set()
-        registry.answers = SlowAnswers(dict(before) | dict(registry.answers), 0.15)
+def test_a_worker_that_is_stopped_finishes_what_it_can_and_hands_back_the_rest(
+    stage: Stage, registry: LocalRegistry
+) -> None:
+    answers = registry.answers
+    assert isinstance(answers, HeldAnswers)
+    answers.held = "/npm/stopped-0"
+    stated = stage.publish(registry, "stopped")
+    stage.track(stated)
+    held = "SELECT metadata->>'worker' AS worker FROM job_executions WHERE subject = 'pkg:npm/stopped-0'"
+    wait_until(lambda: stage.ask(f"{held} AND state = 'running'"), 20, pause=0.05)
+    pid = int(stage.ask(held)[0]["worker"].rpartition(":")[2])
+    worker = next(process for process in stage.processes.values() if process.process.pid == pid)
+    started = time.monotonic()
+    assert worker.stop(signal.SIGTERM, STOP_SECONDS) == 0, worker.output
+    assert time.monotonic() - started < STOP_SECONDS
+    assert worker.output.count("job.handed_back") == 1
+    answers.release.set()
+    worker.start()
+    stage.wait_until_done("stopped")
+    stage.check("stopped", stated)
+    assert stage.ask("SELECT FROM job_executions WHERE lost_leases > 0 AND subject LIKE '%/stopped-%'") == []
 
 
 def test_replies_of_valkey_get_lost_and_a_workers_clock_is_an_hour_ahead(
-    own_servers: OwnServers, make_database: MakeDatabase, registry: LocalRegistry, tmp_path: Path
+    stage: Stage, registry: LocalRegistry, proxy: tuple[DroppingProxy, str]
 ) -> None:
-    """Both at once, as each costs the start of processes; none of them could hide the other's harm."""
-    own_servers.flush_valkey()
-    with dropping_proxy(own_servers.servers.valkey_url, every=50) as (proxy, url):
-        stage = Stage(own_servers, make_database(), tmp_path, WUMP_PROVIDERS="npm", **registry.environment)
-        stage.environment |= {"WUMP_VALKEY_URL": url}
-        try:
-            # One answer asks for patience: it is due in a second, whatever the worker's clock says.
-            stated = stage.plan(registry, "odd")
-            first = registry.answers["/npm/odd-0"]
-            registry.answers["/npm/odd-0"] = (429, {"Retry-After": "1"}, b"")
-            stage.start("scheduler1")
-            moved = stage.start("worker1", customize=SHORT_TIMES + CLOCK_MOVED)
-            wait_until(lambda: stage.count("odd").get("failed"), DONE_SECONDS, pause=0.05)
-            (run,) = stage.ask("SELECT due_at - now() AS wait FROM job_executions WHERE state = 'failed'")
-            assert run["wait"].total_seconds() < 10
-            registry.answers["/npm/odd-0"] = first
-            stage.wait_until_done("odd")
-            stage.check("odd", stated)
-            wait_until(lambda: proxy.lost >= 3, DONE_SECONDS)
-            ahead = stage.ask("SELECT max(checked_at) > now() + interval '1 minute' AS it FROM sources")
-            assert not ahead[0]["it"], "the database's clock counts"
-            assert moved.process.poll() is None
-        finally:
-            stage.close()
-
-
-POISON = GOOD.replace(
-    "    return PackageRecord",
-    "    import os\n    if 'poison' in str(purl): os.kill(os.getpid(), 9)\n    return PackageRecord",
-)
-
-
-def test_a_poison_job_is_dead_once_its_child_died_and_no_innocent_one_is(
-    own_servers: OwnServers, make_database: MakeDatabase, tmp_path: Path
-) -> None:
-    site = tmp_path / "site"
-    site.mkdir()
-    install(site, "rude", POISON)
-    stage = Stage(
-        own_servers,
-        make_database(),
-        tmp_path,
-        WUMP_PROVIDERS="rude",
-        WUMP_PROVIDER_RUDE_BASE_URL="https://rude.example",
-    )
-    stage.site = str(site)
-    stage.environment["WUMP_WORKER_THREADS"] = "2"
-    own_servers.flush_valkey()
+    """The other worker is frozen, so that it is this one that does all of it."""
+    frozen = stage.processes["worker1"].process
+    frozen.send_signal(signal.SIGSTOP)
     try:
-        stage.start("scheduler1")
-        worker = stage.start("worker1")
-        names = ["poison", *(f"innocent-{number}" for number in range(10))]
-        stage.ask(
-            "INSERT INTO job_executions (job, subject, queue) SELECT 'refresh_package', 'pkg:npm/' || name, 'low'"
-            f" FROM unnest(ARRAY{names}) name"
+        stated = stage.publish(registry, "odd")
+        # One answer asks for patience: it is due in a second, whatever the worker's clock says.
+        first = registry.answers["/npm/odd-0"]
+        registry.answers["/npm/odd-0"] = (429, {"Retry-After": "1"}, b"")
+        stage.track(stated)
+        wait_until(lambda: stage.count("odd").get("failed"), DONE_SECONDS, pause=0.05)
+        (run,) = stage.ask(
+            "SELECT max(due_at - now()) AS wait FROM job_executions WHERE state = 'failed' AND subject LIKE '%/odd-%'"
         )
-        deaths = 0
-        deadline = time.monotonic() + DONE_SECONDS
-        while not (dead := stage.ask("SELECT subject, lost_leases, outcome FROM job_executions WHERE state = 'dead'")):
-            assert time.monotonic() < deadline, worker.output[-3_000:]
+        assert run["wait"].total_seconds() < 10
+        registry.answers["/npm/odd-0"] = first
+        stage.wait_until_done("odd")
+        stage.check("odd", stated)
+        lost = proxy[0].lost
+        wait_until(lambda: proxy[0].lost > lost, DONE_SECONDS)
+        (ahead,) = stage.ask("SELECT max(checked_at) > now() + interval '1 minute' AS it FROM sources")
+        assert not ahead["it"], "the database's clock counts"
+        assert stage.processes["worker2"].process.poll() is None
+    finally:
+        frozen.send_signal(signal.SIGCONT)
+
+
+def test_a_poison_job_is_dead_once_its_child_died_and_no_innocent_one_is(stage: Stage) -> None:
+    names = ["poison", *(f"innocent-{number}" for number in range(10))]
+    stage.ask(
+        "INSERT INTO job_executions (job, subject, queue) SELECT 'refresh_package', 'pkg:pypi/' || name, 'low'"
+        f" FROM unnest(ARRAY{names}) name"
+    )
+    workers = [process for name, process in stage.processes.items() if name.startswith("worker")]
+    deaths = 0
+    deadline = time.monotonic() + DONE_SECONDS
+    while not (dead := stage.ask("SELECT subject, lost_leases, outcome FROM job_executions WHERE state = 'dead'")):
+        assert time.monotonic() < deadline, [worker.output[-3_000:] for worker in workers]
+        for worker in workers:
             if worker.process.poll() is not None:
                 deaths += 1
                 worker.start()
-            time.sleep(0.1)
-        wait_until(lambda: stage.count("innocent").get("completed") == 10, DONE_SECONDS)
-        assert worker.process.poll() is None, "the worker outlives the child"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            stage.close()
-    assert [(run["subject"], run["lost_leases"]) for run in dead] == [("pkg:npm/poison", 2)]
+        time.sleep(0.1)
+    innocent = "SELECT FROM job_executions WHERE subject LIKE 'pkg:pypi/innocent-%' AND state = 'completed'"
+    wait_until(lambda: len(stage.ask(innocent)) == 10, DONE_SECONDS)
+    assert [(run["subject"], run["lost_leases"]) for run in dead] == [("pkg:pypi/poison", 2)]
     assert deaths == 2
     assert "SIGKILL, after it had lost 2 workers" in dead[0]["outcome"]
+    assert all(worker.process.poll() is None for worker in workers), "the worker outlives the child"

@@ -21,6 +21,7 @@ from wump_core.loading import load_providers
 from wump_core.providers import Provider
 from wump_core.settings import CoreSettings
 from wump_core.store.audit import list_faults
+from wump_core.store.dependents import fold_deltas
 from wump_worker.importing import Outcome, import_dump
 
 CRATES = 240
@@ -30,16 +31,18 @@ CONTENT = {
     "packages": "SELECT p.purl, p.provider, p.latest_version, p.description, p.homepage, p.licences, p.deprecated,"
     " p.repository_directory, p.fingerprint, p.fetched_at, r.host, r.path, o.login FROM packages p"
     " LEFT JOIN repositories r ON r.id = p.repository_id LEFT JOIN organizations o ON o.id = p.organization_id",
-    "statements": "SELECT p.purl, x.purl, so.kind, so.provider, so.revision, s.scope, s.optional, s.direct,"
-    " s.requirement, s.alias, s.groups, s.marker, s.field, s.removed_at FROM statements s"
+    "repositories": "SELECT host, path, description, default_branch, stars, fork, pushed_at FROM repositories",
+    "statements": "SELECT p.purl, x.purl, r.path, so.path, so.url, so.mark, so.kind, so.provider, so.revision, s.scope,"
+    " s.optional, s.direct, s.requirement, s.resolved_version, s.alias, s.groups, s.marker, s.field FROM statements s"
     " JOIN packages p ON p.id = s.package_id JOIN sources so ON so.id = s.source_id"
-    " JOIN packages x ON x.id = so.package_id",
+    " LEFT JOIN packages x ON x.id = so.package_id LEFT JOIN repositories r ON r.id = so.repository_id"
+    " WHERE s.removed_at IS NULL",
     "dependencies": "SELECT p.purl, r.path, d.scopes, d.direct, d.claimed, d.exclusion, d.providers FROM dependencies d"
-    " JOIN packages p ON p.id = d.package_id JOIN repositories r ON r.id = d.repository_id",
+    " JOIN packages p ON p.id = d.package_id JOIN repositories r ON r.id = d.repository_id WHERE d.scopes <> 0",
     "answers": "SELECT p.purl, a.login, a.repositories, a.runtime_repositories, a.evidence FROM package_organizations a"
-    " JOIN packages p ON p.id = a.package_id",
+    " JOIN packages p ON p.id = a.package_id WHERE a.repositories <> 0",
     "totals": "SELECT p.purl, t.organizations, t.repositories, t.no_owner, t.own_organization FROM package_totals t"
-    " JOIN packages p ON p.id = t.package_id",
+    " JOIN packages p ON p.id = t.package_id WHERE t.repositories + t.no_owner + t.own_organization <> 0",
     "subjects": "SELECT provider, capability, subject, last_ok_at FROM provider_subjects",
 }
 # Imports like the command does, in small batches, and says how far it is.
@@ -53,7 +56,7 @@ from wump_worker.importing import import_dump
 
 async def main():
     engine = make_engine(load_settings().database_url, application_name="killed")
-    tell = lambda stage, done, total: print(stage, done, flush=True)
+    tell = lambda stage, done, *_, **__: print(stage, done, flush=True)
     await import_dump(engine, load_providers(["cratesio"]).active[0], Path(sys.argv[1]), tell, batch={BATCH})
 
 asyncio.run(main())
@@ -72,7 +75,8 @@ def cratesio() -> Provider:
 
 
 async def contents(engine: AsyncEngine) -> dict[str, list[str]]:
-    async with engine.connect() as connection:
+    async with engine.begin() as connection:
+        await fold_deltas(connection)
         return {
             name: sorted(str(tuple(row)) for row in await connection.execute(text(statement)))
             for name, statement in CONTENT.items()
@@ -188,15 +192,98 @@ async def test_a_dump_that_breaks_off_keeps_what_came_before(
         assert await list_faults(connection) == []
 
 
-async def test_the_open_data_of_libraries_io_is_read_too(engine: AsyncEngine) -> None:
-    folder = Path(__file__).parents[2] / "plugins" / "librariesio" / "tests" / "recordings" / "dumps" / "open-data"
-    assert await import_dump(engine, load_providers(["librariesio"]).active[0], folder) == Outcome(3, 0, 0)
+OPEN_DATA = Path(__file__).parents[2] / "plugins" / "librariesio" / "tests" / "recordings" / "dumps" / "open-data"
+PAIRS = (
+    "SELECT r.path, p.name, d.exclusion, d.claimed FROM dependencies d JOIN packages p ON p.id = d.package_id"
+    " JOIN repositories r ON r.id = d.repository_id WHERE d.scopes <> 0 ORDER BY 1, 2"
+)
+
+
+@pytest.fixture
+def librariesio() -> Provider:
+    return load_providers(["librariesio"]).active[0]
+
+
+def write_newer(folder: Path) -> Path:
+    """The release after the recorded one: other dependencies, one file less, and no fork any more."""
+    for path in OPEN_DATA.iterdir():
+        content = (
+            path.read_text()
+            .replace("gamma/shop,,true", "gamma/shop,,false")
+            .replace("Beta/shop,2,Pypi", "Beta/shop,2,CPAN")
+        )
+        content = content.replace("manifest,false,lodash,^4.17.0", "manifest,false,left-pad,^1.0.0")
+        folder.mkdir(exist_ok=True)
+        (folder / path.name.replace("2020-01-12", "2021-01-12")).write_text(content)
+    return folder
+
+
+async def test_what_repositories_need_comes_out_of_the_open_data_of_libraries_io(
+    engine: AsyncEngine, librariesio: Provider, tmp_path: Path
+) -> None:
+    assert await import_dump(engine, librariesio, OPEN_DATA) == Outcome(7, 0, 0)
     async with engine.connect() as connection:
         assert await list_faults(connection) == []
-        rows = await connection.execute(
-            text("SELECT DISTINCT p.purl FROM statements s JOIN packages p ON p.id = s.package_id ORDER BY 1")
-        )
-        assert rows.scalars().all() == ["pkg:npm/fsevents", "pkg:npm/lodash", "pkg:npm/mocha"]
+        assert [tuple(row) for row in await connection.execute(text(PAIRS))] == [
+            ("acme/widget", "fsevents", None, True),
+            ("acme/widget", "lodash", None, False),
+            ("acme/widget", "mocha", None, True),
+            ("beta/shop", "@acme/widget", None, False),
+            ("beta/shop", "acme-tool", "example", False),
+            ("beta/shop", "lodash", None, False),
+            ("epsilon/tools/engine", "org.acme/engine", None, False),
+            ("gamma/shop", "@acme/widget", "fork", False),
+        ]
+    assert await import_dump(engine, librariesio, OPEN_DATA) == Outcome(0, 7, 0)
+
+    # A newer one, derived batch by batch, ends as if it had come alone; an older one changes nothing.
+    newer = write_newer(tmp_path / "newer")
+    assert await import_dump(engine, librariesio, newer, batch=2) == Outcome(2, 5, 0)
+    found = await contents(engine)
+    assert await import_dump(engine, librariesio, OPEN_DATA) == Outcome(0, 0, 7)
+    async with engine.connect() as connection:
+        assert await list_faults(connection) == []
+    assert found == await contents(engine)
+    await start_anew(engine)
+    await import_dump(engine, librariesio, newer)
+    # What was told once stays known by name.
+    assert found | {"packages": []} == await contents(engine) | {"packages": []}
+
+
+async def test_what_was_read_in_a_repository_itself_stays(
+    engine: AsyncEngine, librariesio: Provider, tmp_path: Path
+) -> None:
+    await import_dump(engine, librariesio, OPEN_DATA)
+    async with engine.begin() as connection:
+        own = text("UPDATE repositories SET files_at = now(), fetched_at = now(), stars = 9 WHERE path = 'beta/shop'")
+        await connection.execute(own)
+        told = text("UPDATE repositories SET fetched_at = now(), fork = true WHERE path = 'gamma/shop'")
+        await connection.execute(told)
+    before = await contents(engine)
+    assert await import_dump(engine, librariesio, write_newer(tmp_path / "newer")) == Outcome(0, 6, 1)
+    after = await contents(engine)
+    assert [after[name] for name in ("repositories", "statements")] == [
+        before[name] for name in ("repositories", "statements")
+    ]
+
+
+async def test_an_import_of_repositories_goes_on_where_it_was(engine: AsyncEngine, librariesio: Provider) -> None:
+    await import_dump(engine, librariesio, OPEN_DATA)
+    undisturbed = await contents(engine)
+    await start_anew(engine)
+
+    class Breaking:
+        """The open data, but that its sixth record can't be read."""
+
+        def read_dump(self, path: Path) -> Iterator[Any]:
+            yield from islice(librariesio.read_dump(path), 6)
+            raise InvalidDump("x.csv, row 50, column y: is no y")
+
+    with pytest.raises(InvalidDump, match="row 50"):
+        await import_dump(engine, dataclasses.replace(librariesio, hooks=Breaking()), OPEN_DATA, batch=1)
+    assert [row["position"] for row in await get_imports(engine)] == [5]
+    assert await import_dump(engine, librariesio, OPEN_DATA) == Outcome(7, 0, 0)
+    assert await contents(engine) == undisturbed
 
 
 async def test_only_one_imports_at_a_time(dump: Path, engine: AsyncEngine, cratesio: Provider) -> None:
@@ -215,7 +302,7 @@ def test_the_command_says_what_it_did(
     monkeypatch.setenv("WUMP_DATABASE_URL", settings.database_url.get_secret_value())
     monkeypatch.setenv("WUMP_VALKEY_URL", settings.valkey_url.get_secret_value())
     make_app("import")(args=["import", "cratesio", str(dump)], standalone_mode=False)
-    assert f"cratesio: {CRATES} packages saved, 0 known as they are, 0 known better" in capfd.readouterr().err
+    assert f"cratesio: {CRATES} records saved, 0 known as they are, 0 known better" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,10 @@ def run_job(
 ) -> Callable[..., Awaitable[dict[str, Any]]]:
     """Run a job of a function of one's own once; returns its row."""
 
-    async def run_job(run: Run, *, key: int | None = None, version: int = 1, **arguments: Any) -> dict[str, Any]:
-        jobs = {"own": Job(run, "Do something.", arguments=Depth, version=2)}
+    async def run_job(
+        run: Run, *, key: int | None = None, version: int = 1, deadline_seconds: float | None = None, **arguments: Any
+    ) -> dict[str, Any]:
+        jobs = {"own": Job(run, "Do something.", arguments=Depth, version=2, deadline_seconds=deadline_seconds)}
         monkeypatch.setattr(actors, "JOBS", types.MappingProxyType(jobs))
         if key is None:
             async with engine.begin() as connection:
@@ -101,6 +103,16 @@ async def test_a_job_that_nobody_knows_says_so_and_is_given_up_after_three_tries
         row = await run_job(finish, key=key)
         assert (row["attempts"], row["state"], row["outcome"]["code"]) == (attempts, state, "unknown_job")
         assert "knows no job 'fly'; it knows own" in row["outcome"]["message"]
+
+
+async def test_a_run_that_takes_too_long_uses_an_attempt(run_job: Any) -> None:
+    async def hang(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    for attempts, state in ((1, "failed"), (2, "failed"), (3, "dead")):
+        row = await run_job(hang, version=2, deadline_seconds=0.05)
+        assert (row["attempts"], row["state"], row["outcome"]["code"]) == (attempts, state, "too_long")
+    assert row["outcome"]["message"] == "the job did not end within 0.05 s"
 
 
 async def test_a_fault_of_the_job_is_tried_three_times_with_longer_waits(run_job: Any) -> None:

@@ -99,6 +99,19 @@ async def test_with_no_worker_the_queue_does_not_fill_valkey(
     assert sum(messages(broker).values()) == 120
 
 
+async def test_the_run_of_a_dead_worker_is_sent_before_the_rest_of_its_queue(
+    engine: AsyncEngine, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "MAX_UNSTARTED", 1)
+    key = await ledger.plan("npm:a")
+    async with engine.begin() as connection:
+        assert await schedule.start(connection, key) is not None
+    await plan_many(ledger, 6)
+    await ledger.run("UPDATE job_executions SET due_at = now() - interval '1 hour', lease_until = now()")
+    async with engine.begin() as connection:
+        assert [due.id for due in await schedule.claim_due(connection)] == [key]
+
+
 async def test_the_run_of_a_dead_worker_is_due_again_and_no_longer_its_own(
     engine: AsyncEngine, broker: RedisBroker, ledger: Ledger
 ) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wump_core import Context, NotFound, make_purl
+from wump_core import Context, NotFound, collect_items, make_purl
 from wump_provider_ecosystems import packages, parse, repositories
 from wump_provider_ecosystems.settings import EcosystemsSettings
 
@@ -88,3 +88,31 @@ def test_values_of_any_kind_cost_themselves_or_are_named(one: Any, two: Any, thr
     ):
         with suppress(ValueError, KeyError, TypeError, AttributeError):  # what `collect_items` sets aside
             read(item)
+
+
+def test_what_is_odd_costs_one_field_or_one_item_and_not_the_page() -> None:
+    found = parse.parse_repository({"full_name": "Acme/widget", "source_name": "no path", "uuid": 12}, "github.com")
+    assert (found.owner, found.parent, found.host_id, found.stars) == ("Acme", None, "12", None)
+    removed = {"name": "left-pad", "ecosystem": "npm", "status": "removed"}
+    items, diagnostics = collect_items([removed, {"name": "x", "ecosystem": "npm"}], parse.parse_dependent)
+    assert ([item.purl for item in items], len(diagnostics)) == (["pkg:npm/x"], 1)
+    paid = {"funder": {"login": "a"}, "maintainer": {"login": "b"}}
+    assert [
+        parse.parse_sponsorship(paid | {"status": word}, "github.com").active for word in ("active", "new", None)
+    ] == [
+        True,
+        None,
+        None,
+    ]
+
+
+def test_a_package_is_what_stands_behind_its_alias_and_unknown_is_not_none() -> None:
+    purl = make_purl("npm", "left-pad")
+    alias = {"package_name": "old", "ecosystem": "npm", "requirements": "npm:real@^1", "kind": "runtime"}
+    known = parse.parse_package(purl, {"status": "deprecated"}, {"number": "1.0", "dependencies": [alias]})
+    assert known.deprecated is True
+    assert [(item.purl, item.alias, item.requirement) for item in known.dependencies or ()] == [
+        ("pkg:npm/real", "old", "^1")
+    ]
+    unknown = parse.parse_package(purl, {}, {"number": "1.0", "dependencies": [{"package_name": None}]})
+    assert (unknown.dependencies, unknown.dependencies_unknown) == (None, "none of them can be read")

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wump_core import Context, NotFound, make_purl
+from wump_core import Context, NotFound, collect_items, make_purl
 from wump_provider_librariesio import packages, parse, repositories
 from wump_provider_librariesio.settings import LibrariesIoSettings
 
@@ -96,3 +96,25 @@ def test_values_of_any_kind_cost_themselves_or_are_named(one: Any, two: Any, thr
     ):
         with suppress(ValueError, KeyError, TypeError, AttributeError, parse.InvalidResponse):
             read(item)
+
+
+LEFT_PAD = {"name": "left-pad", "platform": "NPM"}
+
+
+def test_what_was_removed_is_set_aside_and_the_page_kept() -> None:
+    for reader in (parse.parse_found_package, parse.parse_dependent):
+        items, diagnostics = collect_items([LEFT_PAD | {"status": "Removed"}, LEFT_PAD], reader)
+        assert (len(items), [note.field for note in diagnostics]) == (1, ["items.0"])
+
+
+def test_dependencies_of_which_none_can_be_read_are_unknown() -> None:
+    purl = make_purl("npm", "left-pad")
+    unreadable = parse.parse_package(purl, LEFT_PAD | {"dependencies": [None]})
+    assert (unreadable.dependencies, unreadable.dependencies_unknown) == (None, "none of them can be read")
+    assert parse.parse_package(purl, LEFT_PAD | {"dependencies": []}).dependencies == ()
+
+
+def test_a_repository_is_kept_whatever_its_parent_is_called() -> None:
+    document = {"full_name": "acme/widget", "host_type": "GitHub", "source_name": "no path", "uuid": 12}
+    found = parse.parse_repository(document)
+    assert (found.parent, found.host_id, found.fork, found.stars) == (None, "12", None, None)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from wump_core import schedule
-from wump_core.errors import JobUnknown, JobUnusable, LeaseLost, ServerUnavailable, Unavailable, WumpError
+from wump_core.errors import JobTooLong, JobUnknown, JobUnusable, LeaseLost, ServerUnavailable, WumpError
 from wump_core.store.executions import Execution
 from wump_core.telemetry import count_server_failure, get_trace_context
 
@@ -22,6 +22,7 @@ from wump_worker.observing import note_outcome, observe_run
 from wump_worker.resources import Resources
 
 HAND_BACK_SECONDS = 3.0
+OUTAGE_PAUSE_SECONDS = 1.0
 log = structlog.get_logger("wump.jobs")
 
 # Classes of SQLSTATE where what was sent is at fault: data, constraints, the statement itself.
@@ -48,6 +49,8 @@ async def run_execution(resources: Resources, execution_id: int) -> None:
         # Nothing could be noted: the row is sent again later, or its lease ends.
         log.warning("job.outage", execution=execution_id, error=f"{type(error).__name__}: {error}"[:300])
         count_server_failure("database")
+        # Else the next message came at once, and all would be used up for nothing before the database is back.
+        await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
 
 
 async def _run_holding_lease(resources: Resources, execution: Execution) -> None:
@@ -151,8 +154,8 @@ async def _run_in_time(job: Job, resources: Resources, execution: Execution) -> 
     except TimeoutError:
         if not deadline.expired():
             raise
-        hint = "" if job.deadline_seconds else ", see WUMP_WORKER_JOB_DEADLINE_SECONDS"
-        raise Unavailable(f"the job did not end within {seconds:g} s{hint}") from None
+        hint = "" if job.deadline_seconds else "; WUMP_WORKER_JOB_DEADLINE_SECONDS gives it longer"
+        raise JobTooLong(f"the job did not end within {seconds:g} s{hint}") from None
 
 
 @contextlib.asynccontextmanager

@@ -7,25 +7,24 @@ whenever the import is stopped, it goes on behind the last batch that was saved 
 import asyncio
 import gc
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from wump_core.dumps import DumpProgress, watching_dump
 from wump_core.errors import ConfigurationError, ServerUnavailable, WumpError
 from wump_core.loading import load_providers
 from wump_core.providers import Provider
-from wump_core.records import DumpInfo, PackageRecord
+from wump_core.records import DumpInfo, InventoryRecord, PackageRecord
 from wump_core.servers import open_servers
 from wump_core.settings import CoreSettings, load_settings
 from wump_core.store import make_engine
@@ -33,6 +32,7 @@ from wump_core.store.audit import rebuild
 from wump_core.store.facts import Names, add_names, load_packages, save_packages, save_unchanged_packages
 from wump_core.store.imports import (
     Import,
+    analyze_facts,
     finish_import,
     list_known_packages,
     save_import_error,
@@ -40,15 +40,22 @@ from wump_core.store.imports import (
     save_told,
     start_import,
 )
+from wump_core.store.inventories import add_inventory_names, save_inventories
 from wump_core.telemetry import configure_logging
 
+from wump_worker.progress import Advance, showing_progress, tell_nobody
+
 BATCH = 1_000
-"""Packages in a transaction, each of which holds a lock."""
+"""Packages and repositories in a transaction, each of which holds a lock."""
+
+MAX_STATEMENTS = 20_000
+"""In a transaction, but for those of its last record: this much is in memory twice, at some two kilobytes for each."""
 
 MAX_REMEMBERED = 250_000
 """Keys of packages by name, so that what is popular is not looked up in each batch."""
 
 TRIES = 5
+TELL_SECONDS = 0.5
 STATEMENT_TIMEOUT_MS = 600_000
 _TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('wump import ' || :provider, 0))"
 _UNLOCK = "SELECT pg_advisory_unlock_all()"
@@ -58,13 +65,12 @@ _RETRIED = ("40001", "40P01", "55P03")
 app = typer.Typer()
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Advance = Callable[[str, int, int | None], None]
-"""Is told the stage (`reading`, `saving`, `deriving`), how many packages are done, and of how many, where known."""
+Item = DumpInfo | PackageRecord | InventoryRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How many packages of a dump were saved, were known as they are, and were left as they were known better."""
+    """How many records of a dump, packages and repositories, were saved, known as they are, and known better."""
 
     saved: int
     unchanged: int
@@ -85,10 +91,10 @@ def import_(
     # Records come and go by the hundred thousand: to look for garbage among all of it took a third of the time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    with open_servers(settings, notify=err.print) as ready, _progress() as advance:
+    with open_servers(settings, notify=err.print) as ready, showing_progress(err) as advance:
         outcome = asyncio.run(_import(ready, provider, path, advance))
     err.print(
-        f"wump: {name}: {outcome.saved:,} packages saved, {outcome.unchanged:,} known as they are, "
+        f"wump: {name}: {outcome.saved:,} records saved, {outcome.unchanged:,} known as they are, "
         f"{outcome.kept:,} known better",
         markup=False,
     )
@@ -103,22 +109,6 @@ def _find_provider(name: str) -> Provider:
         able = [item.name for item in load_providers().active if "read_dump" in item.capabilities]
         raise ConfigurationError(f"the provider {name} reads no dump; these do: {', '.join(able) or 'none'}")
     return provider
-
-
-@contextmanager
-def _progress() -> Generator[Advance]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def advance(stage: str, done: int, total: int | None) -> None:
-            if stage not in tasks:
-                for task in tasks.values():
-                    bar.update(task, visible=False)
-                tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], completed=done, total=total)
-
-        yield advance
 
 
 async def _import(settings: CoreSettings, provider: Provider, path: Path, advance: Advance) -> Outcome:
@@ -137,7 +127,7 @@ async def _import(settings: CoreSettings, provider: Provider, path: Path, advanc
 
 
 async def import_dump(
-    engine: AsyncEngine, provider: Provider, path: Path, advance: Advance = lambda *_: None, *, batch: int = BATCH
+    engine: AsyncEngine, provider: Provider, path: Path, advance: Advance = tell_nobody, *, batch: int = BATCH
 ) -> Outcome:
     """Import a dump, or what is left of it.
 
@@ -145,127 +135,172 @@ async def import_dump(
         InvalidDump: It can't be read on. What came before is saved; the text names file, row and column.
         ServerUnavailable: The database can't be reached, or another process imports of this provider.
     """
-    advance("reading", 0, None)
-    async with _only_one(engine, provider.name), _reading(provider, path) as take:
-        (info,) = await take(1)
+    progress = DumpProgress()
+    async with _only_one(engine, provider.name), _reading(provider, path, progress) as take:
+        (info,) = await _tell_reading(take(1), progress, advance)
         if not isinstance(info, DumpInfo):
             raise TypeError("a dump's first record is its description")
         async with engine.begin() as connection:
-            begun = await start_import(
-                connection, provider.name, _name_dump(info, path), made_at=info.made_at, packages=info.packages
-            )
+            begun = await start_import(connection, provider.name, _name_dump(info, path), info)
         try:
-            await _save_all(engine, provider, begun, info, take, advance, batch)
+            await _Saving(engine, provider, begun, info, batch).save_all(take, advance)
         except WumpError as error:
             async with engine.begin() as connection:
                 await save_import_error(connection, begun.id, str(error))
             raise
     if begun.deferred:
         advance("deriving", 0, None)
+        async with engine.begin() as connection:
+            await analyze_facts(connection)
         await rebuild(engine)
     async with engine.begin() as connection:
         return Outcome(**await finish_import(connection, begun.id))
 
 
-Take = Callable[[int], "asyncio.Future[Sequence[DumpInfo | PackageRecord]]"]
+Take = Callable[[int], "asyncio.Future[list[Item]]"]
 
 
-async def _save_all(
-    engine: AsyncEngine,
-    provider: Provider,
-    begun: Import,
-    info: DumpInfo,
-    take: Take,
-    advance: Advance,
-    batch: int,
-) -> None:
-    done = 0
-    keys: dict[str, int] = {}
-    while done < begun.position and (passed := len(await take(min(batch, begun.position - done)))):
-        done += passed
-        advance("passing over what is done", done, begun.position)
-    following = asyncio.create_task(_prepare(engine, take(batch), keys))
-    try:
-        while records := await following:
-            following = asyncio.create_task(_prepare(engine, take(batch), keys))
-            await _save_batch(engine, provider, begun, records, info.made_at, keys)
-            done += len(records)
-            advance("saving", done, info.packages)
-    finally:
-        await asyncio.gather(following, return_exceptions=True)
+async def _tell_reading(taking: "asyncio.Future[list[Item]]", progress: DumpProgress, advance: Advance) -> list[Item]:
+    """Tell how far the reading is, as long as it lasts: nothing comes before most of a dump was read."""
+    while True:
+        detail = f"{progress.table}, {progress.rows:,} rows" if progress.table else ""
+        advance("reading", progress.done, progress.total or None, detail, of_bytes=True)
+        if (await asyncio.wait([taking], timeout=TELL_SECONDS))[0]:
+            return taking.result()
 
 
-async def _prepare(
-    engine: AsyncEngine, taking: "asyncio.Future[Sequence[DumpInfo | PackageRecord]]", keys: dict[str, int]
-) -> list[PackageRecord]:
-    """Read the next batch and add what it names while the one before is saved; whatever fails is done again then."""
-    records = [item for item in await taking if isinstance(item, PackageRecord)]
-    if records:
-        with suppress(DBAPIError, WumpError):
-            await _name(engine, records, keys)
-    return records
+@dataclass(slots=True)
+class _Batch:
+    """Records of one transaction, and the keys of what they name, as soon as those were looked up."""
+
+    packages: list[PackageRecord]
+    inventories: list[InventoryRecord]
+    names: Names | None = None
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self.packages) + len(self.inventories)
 
 
-async def _name(engine: AsyncEngine, records: list[PackageRecord], keys: dict[str, int]) -> Names:
-    """Find or add what records name, and remember the packages' keys."""
-    async with engine.begin() as connection:
-        names = await add_names(connection, records, known=keys)
-    if len(keys) > MAX_REMEMBERED:
-        keys.clear()
-    keys |= names.package_ids
-    return names
+class _Saving:
+    """The saving of one dump's records, batch by batch; the keys of packages are remembered by name."""
 
+    def __init__(self, engine: AsyncEngine, provider: Provider, begun: Import, info: DumpInfo, batch: int) -> None:
+        self._engine = engine
+        self._provider = provider
+        self._begun = begun
+        self._made_at = info.made_at
+        counts = [count for count in (info.packages, info.repositories) if count is not None]
+        self._total = sum(counts) if counts else None
+        self._batch = batch
+        self._keys: dict[str, int] = {}
 
-async def _save_batch(
-    engine: AsyncEngine,
-    provider: Provider,
-    begun: Import,
-    records: list[PackageRecord],
-    made_at: datetime | None,
-    keys: dict[str, int],
-) -> None:
-    for attempt in range(1, TRIES + 1):
+    async def save_all(self, take: Take, advance: Advance) -> None:
+        """Save what is left, and read the next batch while one is saved."""
+        done, begun = 0, self._begun.position
+        while done < begun and (passed := len(await take(min(self._batch, begun - done)))):
+            done += passed
+            advance("passing over what is done", done, begun)
+        following = asyncio.create_task(self._prepare(take))
         try:
-            await _try_batch(engine, provider, begun, records, made_at, keys)
-        except ServerUnavailable:
-            if attempt == TRIES:
-                raise
-        except DBAPIError as error:
-            if attempt == TRIES or getattr(error.orig, "sqlstate", None) not in _RETRIED:
-                reason = str(error.orig).partition("\n")[0][:300]
-                raise ServerUnavailable(f"the database failed ({reason}): run the import again") from error
-        else:
-            return
+            while (batch := await following).size:
+                following = asyncio.create_task(self._prepare(take))
+                await self._save_batch(batch)
+                done += batch.size
+                advance("saving", done, self._total)
+        finally:
+            await asyncio.gather(following, return_exceptions=True)
 
+    async def _prepare(self, take: Take) -> _Batch:
+        """Read the next batch and add what it names while the one before is saved; what fails is done again then."""
+        batch = _sort(await take(self._batch))
+        with suppress(DBAPIError, WumpError):
+            batch.names = await self._name(batch)
+        return batch
 
-async def _try_batch(
-    engine: AsyncEngine,
-    provider: Provider,
-    begun: Import,
-    records: list[PackageRecord],
-    made_at: datetime | None,
-    keys: dict[str, int],
-) -> None:
-    names = await _name(engine, records, keys)
-    is_registry = provider.info.provider_type == "registry"
-    async with engine.begin() as connection:
-        known = await list_known_packages(connection, provider.name, records, made_at=made_at, own=is_registry)
+    async def _name(self, batch: _Batch) -> Names:
+        """Find or add what records name, and remember the packages' keys."""
+        told = said = Names({}, {})
+        if batch.packages:
+            async with self._engine.begin() as connection:
+                told = await add_names(connection, batch.packages, known=self._keys)
+            self._remember(told.package_ids)
+        if batch.inventories:
+            async with self._engine.begin() as connection:
+                said = await add_inventory_names(connection, batch.inventories, known=self._keys)
+            self._remember(said.package_ids)
+        return Names({**told.package_ids, **said.package_ids}, {**told.repositories, **said.repositories})
+
+    def _remember(self, package_ids: Mapping[str, int]) -> None:
+        if len(self._keys) > MAX_REMEMBERED:
+            self._keys.clear()
+        self._keys |= package_ids
+
+    async def _save_batch(self, batch: _Batch) -> None:
+        for attempt in range(1, TRIES + 1):
+            try:
+                await self._try_batch(batch, batch.names or await self._name(batch))
+            except ServerUnavailable:
+                if attempt == TRIES:
+                    raise
+            except DBAPIError as error:
+                if attempt == TRIES or getattr(error.orig, "sqlstate", None) not in _RETRIED:
+                    reason = str(error.orig).partition("\n")[0][:300]
+                    raise ServerUnavailable(f"the database failed ({reason}): run the import again") from error
+            else:
+                return
+            batch.names = None  # a repository may have been renamed since
+
+    async def _try_batch(self, batch: _Batch, names: Names) -> None:
+        async with self._engine.begin() as connection:
+            told = await self._save_packages(connection, batch.packages, names)
+            said = await save_inventories(
+                connection,
+                self._provider.name,
+                batch.inventories,
+                names,
+                told_at=self._made_at,
+                derive=not self._begun.deferred,
+            )
+            await save_position(
+                connection,
+                self._begun.id,
+                saved=told.saved + said.saved,
+                unchanged=told.unchanged + said.unchanged,
+                kept=told.kept + said.kept,
+            )
+
+    async def _save_packages(self, connection: AsyncConnection, records: list[PackageRecord], names: Names) -> Outcome:
+        if not records:
+            return Outcome(0, 0, 0)
+        name, made_at = self._provider.name, self._made_at
+        is_registry = self._provider.info.provider_type == "registry"
+        known = await list_known_packages(connection, name, records, made_at=made_at, own=is_registry)
         fresh = [record for record in records if record.purl not in known.settled]
         told = [record for record in fresh if record.purl in known.told]
-        same = await save_unchanged_packages(connection, provider.name, told, told_at=made_at) if told else ()
+        same = await save_unchanged_packages(connection, name, told, told_at=made_at) if told else ()
         others = [record for record in fresh if record.purl not in same]
         if others:
-            save = load_packages if begun.deferred else save_packages
-            await save(connection, provider.name, others, names, told_at=made_at)
+            save = load_packages if self._begun.deferred else save_packages
+            await save(connection, name, others, names, told_at=made_at)
         if made_at is not None:
-            await save_told(connection, provider.name, [record.purl for record in fresh], made_at)
-        await save_position(connection, begun.id, saved=len(others), unchanged=len(same), kept=len(known.settled))
+            await save_told(connection, name, [record.purl for record in fresh], made_at)
+        return Outcome(len(others), len(same), len(known.settled))
+
+
+def _sort(records: list[Item]) -> _Batch:
+    return _Batch(
+        [record for record in records if isinstance(record, PackageRecord)],
+        [record for record in records if isinstance(record, InventoryRecord)],
+    )
 
 
 def _name_dump(info: DumpInfo, path: Path) -> str:
     """What tells it from other dumps of its provider, wherever it lies."""
     if info.made_at is not None:
-        return f"{info.made_at.isoformat()}, {info.packages} packages"
+        more = "" if info.repositories is None else f", {info.repositories} repositories"
+        return f"{info.made_at.isoformat()}, {info.packages} packages{more}"
     state = path.stat()
     return hashlib.blake2b(f"{path.name} {state.st_size} {state.st_mtime_ns}".encode(), digest_size=16).hexdigest()
 
@@ -284,18 +319,33 @@ async def _only_one(engine: AsyncEngine, provider: str) -> AsyncGenerator[None]:
 
 
 @asynccontextmanager
-async def _reading(provider: Provider, path: Path) -> AsyncGenerator[Take]:
+async def _reading(provider: Provider, path: Path, progress: DumpProgress) -> AsyncGenerator[Take]:
     """Reads on in a thread of its own, always the same: so many records at a time, and none at the end."""
-    records: Iterator[DumpInfo | PackageRecord] = provider.read_dump(path)
+    with watching_dump(progress):
+        context = copy_context()
+    records: Iterator[Item] = provider.read_dump(path)
     loop = asyncio.get_running_loop()
 
     with ThreadPoolExecutor(1, thread_name_prefix="wump-dump") as reader:
         try:
-            yield lambda count: loop.run_in_executor(reader, lambda: list(islice(records, count)))
+            yield lambda count: loop.run_in_executor(reader, context.run, _take, records, count)
         finally:
             await loop.run_in_executor(reader, _close, records)
 
 
-def _close(records: Iterator[DumpInfo | PackageRecord]) -> None:
+def _take(records: Iterator[Item], count: int) -> list[Item]:
+    """So many records, or fewer that state as much as one transaction shall save."""
+    taken: list[Item] = []
+    stated = 0
+    while len(taken) < count and stated < MAX_STATEMENTS and (record := next(records, None)) is not None:
+        taken.append(record)
+        if isinstance(record, PackageRecord):
+            stated += len(record.dependencies or ())
+        elif isinstance(record, InventoryRecord):
+            stated += sum(len(file.dependencies) for file in record.manifests or ())
+    return taken
+
+
+def _close(records: Iterator[Item]) -> None:
     if isinstance(records, Generator):
         records.close()

@@ -7,6 +7,7 @@ numbers may be written as text.
 from typing import Any
 
 from wump_core import (
+    Diagnostic,
     InvalidResponse,
     PackageRecord,
     Purl,
@@ -72,9 +73,13 @@ def parse_package(purl: Purl, version: Any, requirements: Any) -> PackageRecord:
         deprecated=read_flag(version.get("isDeprecated")),
         repository=_parse_claim(version, links),
         dependencies=dependencies,
-        dependencies_unknown=None if dependencies is not None else "deps.dev has not read this version yet",
+        dependencies_unknown=None if dependencies is not None else _explain(diagnostics),
         diagnostics=diagnostics,
     )
+
+
+def _explain(diagnostics: tuple[Diagnostic, ...]) -> str:
+    return "none of them can be read" if diagnostics else "deps.dev has not read this version yet"
 
 
 def _parse_licences(version: dict[str, Any]) -> tuple[str, ...] | None:

@@ -7,7 +7,16 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from wump_core import DependencyRecord, Diagnostic, Scope, collect_items, make_purl, read_items, read_mapping, read_text
+from wump_core import (
+    DependencyRecord,
+    Diagnostic,
+    Scope,
+    collect_items,
+    read_items,
+    read_mapping,
+    read_requirement,
+    read_text,
+)
 
 _EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']{1,200})["']""")
 _NPM_SCOPES: tuple[tuple[str, Scope], ...] = (
@@ -36,12 +45,13 @@ def parse_requirements(
     stated = read_mapping(document).get(ecosystem)
     if not isinstance(stated, dict):
         return None, ()
-    return collect_items(_READERS[ecosystem](stated), lambda fields: _make_dependency(ecosystem, fields))
+    found, diagnostics = collect_items(_READERS[ecosystem](stated), lambda item: _make_dependency(ecosystem, item))
+    return found if found or not diagnostics else None, diagnostics
 
 
 def _make_dependency(ecosystem: str, fields: Fields) -> DependencyRecord:
-    name = fields.pop("name")
-    return DependencyRecord(purl=str(make_purl(ecosystem, name)), name=name, **fields)
+    name, requirement = fields.pop("name"), fields.pop("requirement")
+    return DependencyRecord(**read_requirement(ecosystem, name, requirement) | fields)
 
 
 def _read_npm(stated: dict[str, Any]) -> Iterator[Fields]:

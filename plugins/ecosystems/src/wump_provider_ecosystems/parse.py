@@ -19,6 +19,7 @@ from wump_core import (
     SponsorshipRecord,
     collect_items,
     make_purl,
+    parse_purl,
     read_address,
     read_claim,
     read_count,
@@ -27,6 +28,7 @@ from wump_core import (
     read_items,
     read_licence,
     read_mapping,
+    read_requirement,
     read_text,
     read_time,
     read_topics,
@@ -54,7 +56,8 @@ _SCOPES: dict[str, Scope] = {
 """Scope by `kind`, which each registry spells in its own way."""
 
 _KINDS: dict[str, Literal["organization", "user"]] = {"organization": "organization", "user": "user"}
-_GONE = ("removed", "hidden")
+_GONE = ("removed", "hidden", "unpublished")
+_ACTIVE = {"active": True, "inactive": False}
 
 
 def make_service_name(purl: Purl) -> str:
@@ -77,14 +80,17 @@ def parse_package(purl: Purl, document: dict[str, Any], version: dict[str, Any] 
         description=read_text(document.get("description")),
         homepage=read_address(document.get("homepage")),
         licences=_parse_licences(document),
+        deprecated=True if document.get("status") == "deprecated" else None,
         repository=read_claim(document.get("repository_url")),
         funding=read_funding(document.get("funding_links")),
         dependencies=dependencies,
-        dependencies_unknown=None
-        if dependencies is not None
-        else "ecosyste.ms did not tell them for the latest version",
+        dependencies_unknown=None if dependencies is not None else _explain(diagnostics),
         diagnostics=diagnostics,
     )
+
+
+def _explain(diagnostics: tuple[Diagnostic, ...]) -> str:
+    return "none of them can be read" if diagnostics else "ecosyste.ms did not tell them for the latest version"
 
 
 def _parse_licences(document: dict[str, Any]) -> tuple[str, ...] | None:
@@ -99,17 +105,20 @@ def _parse_dependencies(
     version: dict[str, Any] | None,
 ) -> tuple[tuple[DependencyRecord, ...] | None, tuple[Diagnostic, ...]]:
     stated = read_mapping(version).get("dependencies")
-    return collect_items(stated, _parse_dependency) if isinstance(stated, list) else (None, ())
+    if not isinstance(stated, list):
+        return None, ()
+    found, diagnostics = collect_items(stated, _parse_dependency)
+    return found if found or not stated else None, diagnostics
 
 
 def _parse_dependency(item: dict[str, Any]) -> DependencyRecord:
     kind = str(item.get("kind") or "")
     scope = _SCOPES.get(kind.lower(), "unknown")
     optional = item.get("optional") is True or scope == "optional"
+    # What it does not know to be of an ecosystem may be anything.
+    ecosystem = parse_purl(make_purl_text(item.get("ecosystem"), item["package_name"])).ecosystem
     return DependencyRecord(
-        purl=make_purl_text(item.get("ecosystem"), item["package_name"]),
-        name=item["package_name"],
-        requirement=read_text(item.get("requirements")),
+        **read_requirement(ecosystem, item["package_name"], item.get("requirements")),
         scope="optional" if optional and scope == "runtime" else scope,
         optional=optional,
         field=read_text(kind, 255),
@@ -130,8 +139,10 @@ def parse_dependent(item: dict[str, Any]) -> DependentRecord:
     """Read a package that depends on another one. Which range it asks for isn't told.
 
     Raises:
-        ValueError, KeyError: It is none.
+        ValueError, KeyError: It is none, or was removed.
     """
+    if str(item.get("status")) in _GONE:
+        raise ValueError(f"ecosyste.ms has it as {item['status']}")
     return DependentRecord(
         purl=make_purl_text(item.get("ecosystem"), item["name"]),
         repository=read_claim(item.get("repository_url")),
@@ -162,11 +173,12 @@ def parse_repository(item: dict[str, Any], host: str) -> RepositoryRecord:
     """
     if str(item.get("status")) in _GONE:
         raise NotFound(f"ecosyste.ms has it as {item['status']}")
+    parent = read_text(item.get("source_name"), 255)
     return RepositoryRecord(
         host=host,
         path=item["full_name"],
-        host_id=read_text(item.get("uuid"), 255),
-        owner=read_text(item.get("owner"), 255),
+        host_id=_read_id(item),
+        owner=item["full_name"].rpartition("/")[0] or None,
         visibility="public",
         description=read_text(item.get("description")),
         homepage=read_address(item.get("homepage")),
@@ -176,13 +188,19 @@ def parse_repository(item: dict[str, Any], host: str) -> RepositoryRecord:
         stars=read_count(item.get("stargazers_count")),
         forks=read_count(item.get("forks_count")),
         fork=read_flag(item.get("fork")),
-        parent=read_text(item.get("source_name"), 255),
+        parent=parent if parent and read_claim(f"https://{host}/{parent}") else None,
         archived=read_flag(item.get("archived")),
         template=read_flag(item.get("template")),
         default_branch=read_text(item.get("default_branch"), 255),
         created_at=read_time(item.get("created_at")),
         pushed_at=read_time(item.get("pushed_at")),
     )
+
+
+def _read_id(item: dict[str, Any]) -> str | None:
+    """The host's own id, a text or a number."""
+    found = item.get("uuid")
+    return read_text(str(found) if isinstance(found, int) else found, 255)
 
 
 def parse_owner(owner: dict[str, Any], account: dict[str, Any] | None, host: str) -> OrganizationRecord:
@@ -195,7 +213,7 @@ def parse_owner(owner: dict[str, Any], account: dict[str, Any] | None, host: str
     return OrganizationRecord(
         host=host,
         login=owner["login"],
-        host_id=read_text(owner.get("uuid"), 255),
+        host_id=_read_id(owner),
         kind=_KINDS.get(str(owner.get("kind")).lower(), "unknown"),
         name=read_text(owner.get("name"), 255),
         description=read_text(owner.get("description")),
@@ -221,6 +239,6 @@ def parse_sponsorship(item: dict[str, Any], host: str) -> SponsorshipRecord:
         host=host,
         sponsor=item["funder"]["login"],
         maintainer=item["maintainer"]["login"],
-        active=None if item.get("status") is None else item["status"] == "active",
+        active=_ACTIVE.get(str(item.get("status"))),
         created_at=read_time(item.get("created_at")),
     )

@@ -8,6 +8,7 @@ from wump_core import (
     DependencyRecord,
     DependentRecord,
     DumpInfo,
+    InventoryRecord,
     OrganizationRecord,
     PackageRecord,
     Page,
@@ -78,7 +79,7 @@ async def fetch_organization(context: Context, host: str, login: str) -> Organiz
 
 
 @hookimpl
-def read_dump(path: Path) -> Iterator[DumpInfo | PackageRecord]:
+def read_dump(path: Path) -> Iterator[DumpInfo | PackageRecord | InventoryRecord]:
     """Read a release of the open data."""
     return dumps.read_dump(path)
 

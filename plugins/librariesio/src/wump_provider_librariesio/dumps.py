@@ -1,4 +1,5 @@
-"""The open data of Libraries.io, read into records: one for each project of a platform that wump knows.
+"""The open data of Libraries.io, read into records: one for each project of a platform that wump knows, and one for
+each repository that has manifests, or of which such a project is published.
 
 Source: the description of the release's files, `projects` and `dependencies`, CSV with a header. Of a project's
 versions the latest counts; most rows are of others, and are told apart by a hash of the version, four bytes for each
@@ -9,9 +10,10 @@ import re
 import sqlite3
 import zlib
 from array import array
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -25,25 +27,31 @@ from wump_core import (
     InvalidDump,
     InvalidPurl,
     InvalidResponse,
+    InventoryRecord,
     PackageRecord,
     make_purl,
     parse_purl,
     read_dump_files,
 )
 
+from wump_provider_librariesio import inventories
 from wump_provider_librariesio.addresses import ECOSYSTEMS
+from wump_provider_librariesio.inventories import REPOSITORIES, REPOSITORY_DEPENDENCIES
 from wump_provider_librariesio.parse import GONE, parse_package
+from wump_provider_librariesio.spill import add_rows, open_spill
 
 PROJECTS = "projects-*.csv"
 DEPENDENCIES = "dependencies-*.csv"
 MAX_DEPENDENCIES = 20_000
+MAX_PROJECT_ID = 25_000_000
+"""Five bytes of memory for each number up to the largest; the last release has some five million projects."""
 KNOWN, TOLD = 1, 2
 """Of a project: it is there; and its latest version is known."""
+_ROOM = bytes(1 << 20)
 
-_CACHE_KIBIBYTES = 24 * 1024
 _SCHEMA = """
 CREATE TABLE projects (id INTEGER PRIMARY KEY, platform, name, repository_url, description, homepage, licenses, status,
-  latest, purl UNIQUE);
+  latest, repository_id INTEGER, purl UNIQUE);
 CREATE TABLE dependencies (id INTEGER PRIMARY KEY, project_id INTEGER, version, name, platform, kind, optional,
   requirements);
 """
@@ -55,45 +63,46 @@ SELECT d.project_id, d.name, d.platform, d.kind, d.optional, d.requirements FROM
   JOIN projects p ON p.id = d.project_id AND p.latest = d.version ORDER BY d.project_id, d.id"""
 
 
-def read_dump(path: Path) -> Iterator[DumpInfo | PackageRecord]:
+def read_dump(path: Path) -> Iterator[DumpInfo | PackageRecord | InventoryRecord]:
     """Read a release of the open data: a folder with its CSV files, or a tar of it.
 
     Raises:
         InvalidDump: A file or column is missing, or a row can't be read; the text names it.
         OSError: It can't be opened.
     """
-    spill = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-    try:
-        for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{_CACHE_KIBIBYTES}"):
-            spill.execute(f"PRAGMA {setting}")
-        spill.executescript(_SCHEMA)
-        made_at = _fill(spill, path)
-        (count,) = spill.execute("SELECT count(*) FROM projects").fetchone()
-        yield DumpInfo(made_at=made_at, packages=count)
+    with closing(open_spill(_SCHEMA + inventories.SCHEMA)) as spill:
+        made_at, read = _fill(spill, path)
+        (packages,) = spill.execute("SELECT count(*) FROM projects").fetchone()
+        repositories = inventories.collect_repositories(spill, read)
+        yield DumpInfo(made_at=made_at, packages=packages, repositories=repositories)
         yield from _list_packages(spill)
-    finally:
-        spill.close()
+        yield from inventories.list_inventories(spill, is_told=REPOSITORY_DEPENDENCIES in read)
 
 
-def _fill(spill: sqlite3.Connection, path: Path) -> datetime | None:
-    """Take what is needed; returns the day of the release, as its files are named."""
+def _fill(spill: sqlite3.Connection, path: Path) -> tuple[datetime | None, dict[str, str]]:
+    """Take what is needed; returns the day of the release, as its files are named, and those names."""
     projects = _Projects(spill)
     made_at: datetime | None = None
-    wanted = [PROJECTS, DEPENDENCIES]
-    while wanted:
-        read = []
-        for name, file_name, file in read_dump_files(path, wanted):
+    readers: dict[str, Callable[[str, IO[bytes]], None]] = {
+        PROJECTS: projects.read,
+        DEPENDENCIES: projects.read_dependencies,
+        REPOSITORIES: partial(inventories.read_repositories, spill),
+        REPOSITORY_DEPENDENCIES: partial(inventories.read_repository_dependencies, spill),
+    }
+    done: dict[str, str] = {}
+    while not {PROJECTS, DEPENDENCIES} <= done.keys():
+        before = len(done)
+        for name, file_name, file in read_dump_files(path, readers.keys() - done.keys()):
+            # Whose a dependency is must be known before it.
+            if name != DEPENDENCIES or PROJECTS in done:
+                readers[name](file_name, file)
+                done[name] = file_name
             if name == PROJECTS:
-                projects.read(file_name, file)
                 made_at = _read_day(file_name)
-                read.append(name)
-            elif PROJECTS in read or PROJECTS not in wanted:
-                projects.read_dependencies(file_name, file)
-                read.append(name)
-        wanted = [name for name in wanted if name not in read]
-        if wanted and not read:
-            raise InvalidDump(f"{path} has no {wanted[0]}: it is no open data of Libraries.io")
-    return made_at
+        if len(done) == before or PROJECTS not in done:
+            missing = DEPENDENCIES if PROJECTS in done else PROJECTS
+            raise InvalidDump(f"{path} has no {missing}: it is no open data of Libraries.io")
+    return made_at, done
 
 
 def _read_day(file_name: str) -> datetime | None:
@@ -111,16 +120,20 @@ class _Projects:
         self._spill = spill
         self._keys = DumpKeys()
         self._latest = array("I")
+        self._name = PROJECTS
 
     def read(self, name: str, file: IO[bytes]) -> None:
         """Take the projects of known platforms that weren't removed; of two that are the same package, the first."""
         columns = ("ID", "Platform", "Name", "Repository URL")
-        optional = ("Description", "Homepage URL", "Licenses", "Status", "Latest Release Number")
+        optional = ("Description", "Homepage URL", "Licenses", "Status", "Latest Release Number", "Repository ID")
         table = DumpTable(name, file, columns, optional=optional)
+        self._name = name
 
         def rows() -> Iterator[tuple[Any, ...]]:
-            for text, platform, project, *said in table.rows():
+            for text, platform, project, *said, repository in table.rows():
                 key = table.new_key(text, "ID", self._keys)
+                if key > MAX_PROJECT_ID:
+                    table.refuse("ID", f"{key} is larger than any project's that is read, {MAX_PROJECT_ID}")
                 self._keys.mark(key, KNOWN)
                 ecosystem = ECOSYSTEMS.get(platform.lower())
                 if ecosystem is None or said[4] in GONE:
@@ -131,11 +144,12 @@ class _Projects:
                     continue  # what was a name in its early days is none any more
                 if said[5]:
                     self._keys.mark(key, TOLD)
-                    self._latest.extend([0] * (key + 1 - len(self._latest)))
+                    while len(self._latest) <= key:
+                        self._latest.frombytes(_ROOM)
                     self._latest[key] = zlib.crc32(said[5].encode())
-                yield (key, platform, project, *said, purl)
+                yield (key, platform, project, *said, repository or None, purl)
 
-        self._add(f"INSERT OR IGNORE INTO projects VALUES ({', '.join('?' * 10)})", rows())
+        add_rows(self._spill, table, f"INSERT OR IGNORE INTO projects VALUES ({', '.join('?' * 11)})", rows())
 
     def read_dependencies(self, name: str, file: IO[bytes]) -> None:
         """Take what the latest versions of these projects need."""
@@ -147,18 +161,12 @@ class _Projects:
 
         def rows() -> Iterator[tuple[Any, ...]]:
             for row in table.whole_rows():
-                key = table.require(row[at_project], "Project ID", keys, PROJECTS)
+                key = table.require(row[at_project], "Project ID", keys, self._name)
                 if keys[key] == TOLD and latest[key] == zlib.crc32(row[at_version].encode()):
                     text, _, version, *said = table.pick(row)
                     yield (table.number(text, "ID"), key, version, *said)
 
-        self._add(f"INSERT INTO dependencies VALUES ({', '.join('?' * 8)})", rows())
-
-    def _add(self, statement: str, rows: Iterator[tuple[Any, ...]]) -> None:
-        with _writing():
-            self._spill.execute("BEGIN")
-            self._spill.executemany(statement, rows)
-            self._spill.execute("COMMIT")
+        add_rows(self._spill, table, f"INSERT INTO dependencies VALUES ({', '.join('?' * 8)})", rows())
 
 
 def _list_packages(spill: sqlite3.Connection) -> Iterator[PackageRecord]:
@@ -205,13 +213,3 @@ def _make_dependency(name: str, platform: str, kind: str, optional: str, require
         "optional": optional.lower() in ("true", "t"),
         "requirements": requirements or None,
     }
-
-
-@contextmanager
-def _writing() -> Generator[None]:
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise InvalidDump(f"an ID was there before: {error}") from None
-    except sqlite3.OperationalError as error:
-        raise InvalidDump(f"what is kept of the dump meanwhile can't be written ({error}): is TMPDIR full?") from None

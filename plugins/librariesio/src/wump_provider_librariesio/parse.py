@@ -16,7 +16,6 @@ from wump_core import (
     Purl,
     RepositoryClaim,
     RepositoryRecord,
-    Scope,
     collect_items,
     make_purl,
     read_address,
@@ -33,20 +32,8 @@ from wump_core import (
 )
 
 from wump_provider_librariesio.addresses import ECOSYSTEMS
+from wump_provider_librariesio.dependencies import make_dependency_row
 
-_SCOPES: dict[str, Scope] = {
-    "runtime": "runtime",
-    "normal": "runtime",
-    "compile": "runtime",
-    "provided": "peer",
-    "development": "development",
-    "dev": "development",
-    "test": "test",
-    "build": "build",
-    "peer": "peer",
-    "optional": "optional",
-}
-"""Scope by `kind`, which each platform spells in its own way."""
 _KINDS: dict[str, Literal["organization", "user"]] = {
     "organisation": "organization",
     "organization": "organization",
@@ -80,7 +67,7 @@ def parse_package(purl: Purl, document: Any) -> PackageRecord:
         repository=read_claim(document.get("repository_url")),
         funding=read_funding(document.get("funding_urls")),
         dependencies=dependencies,
-        dependencies_unknown=None if dependencies is not None else "Libraries.io did not tell them",
+        dependencies_unknown=None if dependencies is not None else _explain(diagnostics),
         diagnostics=diagnostics,
     )
 
@@ -89,10 +76,13 @@ def parse_found_package(document: dict[str, Any]) -> PackageRecord:
     """Read one result of a search.
 
     Raises:
-        ValueError, KeyError: It is none, or of a platform that wump doesn't know.
+        ValueError, KeyError: It is none, was removed, or is of a platform that wump doesn't know.
     """
     purl = make_purl(ECOSYSTEMS[str(document["platform"]).lower()], document["name"])
-    return parse_package(purl, document)
+    try:
+        return parse_package(purl, document)
+    except NotFound as error:
+        raise ValueError(str(error)) from None
 
 
 def parse_purl_of(document: dict[str, Any]) -> str | None:
@@ -105,6 +95,10 @@ def parse_purl_of(document: dict[str, Any]) -> str | None:
     return str(make_purl(ecosystem, document["name"])) if ecosystem else None
 
 
+def _explain(diagnostics: tuple[Diagnostic, ...]) -> str:
+    return "none of them can be read" if diagnostics else "Libraries.io did not tell them"
+
+
 def _parse_licences(document: dict[str, Any]) -> tuple[str, ...] | None:
     found = [text for item in read_items(document.get("normalized_licenses")) if (text := read_licence(item))]
     if not found and (text := read_text(document.get("licenses"))):
@@ -113,7 +107,10 @@ def _parse_licences(document: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def _parse_dependencies(value: object) -> tuple[tuple[DependencyRecord, ...] | None, tuple[Diagnostic, ...]]:
-    return collect_items(value, parse_dependency) if isinstance(value, list) else (None, ())
+    if not isinstance(value, list):
+        return None, ()
+    found, diagnostics = collect_items(value, parse_dependency)
+    return found if found or not value else None, diagnostics
 
 
 def parse_dependency(item: dict[str, Any]) -> DependencyRecord:
@@ -123,16 +120,10 @@ def parse_dependency(item: dict[str, Any]) -> DependencyRecord:
         ValueError, KeyError: It is none.
     """
     name = item.get("project_name") or item["name"]
-    kind = str(item.get("kind") or "")
-    scope = _SCOPES.get(kind.lower(), "unknown")
-    optional = item.get("optional") is True or scope == "optional"
+    ecosystem = ECOSYSTEMS.get(str(item.get("platform")).lower())
+    requirement, kind = read_text(item.get("requirements")), str(item.get("kind") or "")
     return DependencyRecord(
-        purl=parse_purl_of({"platform": item.get("platform"), "name": name}),
-        name=name,
-        requirement=read_text(item.get("requirements")),
-        scope="optional" if optional and scope == "runtime" else scope,
-        optional=optional,
-        field=read_text(kind, 255),
+        **make_dependency_row(ecosystem, name, requirement, kind, optional=item.get("optional") is True)
     )
 
 
@@ -140,7 +131,7 @@ def parse_dependent(item: dict[str, Any]) -> DependentRecord:
     """Read a package that depends on another one. Which range it asks for isn't told.
 
     Raises:
-        ValueError, KeyError: It is none, or of a platform that wump doesn't know.
+        ValueError, KeyError: It is none, was removed, or is of a platform that wump doesn't know.
     """
     found = parse_found_package(item)
     return DependentRecord(purl=found.purl, repository=found.repository, direct=True, revision=found.latest_version)
@@ -174,7 +165,7 @@ def parse_repository(document: Any) -> RepositoryRecord:
     return RepositoryRecord(
         host=_host_of(document),
         path=document["full_name"],
-        host_id=read_text(document.get("uuid") or document.get("github_id"), 255),
+        host_id=_read_id(document),
         owner=document["full_name"].rpartition("/")[0] or None,
         visibility=None if private is None else "private" if private else "public",
         description=read_text(document.get("description")),
@@ -185,7 +176,7 @@ def parse_repository(document: Any) -> RepositoryRecord:
         stars=read_count(document.get("stargazers_count")),
         forks=read_count(document.get("forks_count")),
         fork=read_flag(document.get("fork")),
-        parent=read_text(document.get("source_name"), 255),
+        parent=_read_parent(document),
         default_branch=read_text(document.get("default_branch"), 255),
         created_at=read_time(document.get("created_at")),
         pushed_at=read_time(document.get("pushed_at")),
@@ -193,15 +184,27 @@ def parse_repository(document: Any) -> RepositoryRecord:
     )
 
 
-_DOMAINS = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
+DOMAINS = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
 
 
 def _host_of(document: dict[str, Any]) -> str:
     """The host's name. `host_domain` is null for the public ones."""
-    host = _DOMAINS.get(str(document.get("host_type")).lower())
+    host = DOMAINS.get(str(document.get("host_type")).lower())
     if host is None or document.get("host_domain") not in (None, "", host):
         raise ValueError("it is on a host without a known name")
     return host
+
+
+def _read_id(document: dict[str, Any]) -> str | None:
+    """The host's own id, a text or a number."""
+    found = document.get("uuid") or document.get("github_id")
+    return read_text(str(found) if isinstance(found, int) else found, 255)
+
+
+def _read_parent(document: dict[str, Any]) -> str | None:
+    """The path that it is a fork of; null where that is no path of its host."""
+    path = read_text(document.get("source_name"), 255)
+    return path if path and read_claim(f"https://{_host_of(document)}/{path}") else None
 
 
 def parse_owner(document: Any, host: str) -> OrganizationRecord:
@@ -218,7 +221,7 @@ def parse_owner(document: Any, host: str) -> OrganizationRecord:
     return OrganizationRecord(
         host=host,
         login=document["login"],
-        host_id=read_text(document.get("uuid") or document.get("github_id"), 255),
+        host_id=_read_id(document),
         kind=_KINDS.get(str(document.get("user_type")).lower(), "unknown"),
         name=read_text(document.get("name"), 255),
         description=read_text(document.get("bio")),
