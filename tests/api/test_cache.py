@@ -249,3 +249,19 @@ def test_what_is_kept_is_bounded() -> None:
         cache._keep_near(str(number), large, b"g", 60)
     assert cache._near_bytes == sum(len(near.answer.body) for near in cache._near.values()) <= 32 * 1024 * 1024
     assert "99" in cache._near
+
+
+async def test_what_goes_while_its_generation_is_asked_for_is_served_all_the_same(cached: Any) -> None:
+    """Many answers push one out at any moment."""
+    await cached.get(LIB)
+    await settle(cached)
+    expected = (await cached.get(LIB)).content
+    await asyncio.sleep(NEAR_SECONDS)
+    asking = asyncio.create_task(cached.get(LIB))
+    while not (going := cached.app.state.cache._running) or asking.done():
+        await asyncio.sleep(0)
+    assert going
+    await asyncio.sleep(0)
+    cached.app.state.cache.forget_near()
+    response = await asking
+    assert (response.status_code, response.content) == (200, expected)

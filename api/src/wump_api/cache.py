@@ -148,9 +148,9 @@ class Cache:
         if near and time.monotonic() < near.until:
             standing = await self._shared.ask(lambda valkey: valkey.get(subject))
             if standing == near.generation:
-                near.checked_at = time.monotonic()
-                self._near.move_to_end(key)
-                return near.generation, near.answer
+                # Anew: others may have pushed it out meanwhile.
+                self._keep_near(key, near.answer, standing, place.seconds)
+                return standing, near.answer
         standing, raw = await self._shared.ask(lambda valkey: valkey.mget(subject, key))
         if standing is None:
             fresh = secrets.token_hex(8).encode()
