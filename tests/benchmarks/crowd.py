@@ -34,8 +34,8 @@ from benchmarks.load import read_body
 from benchmarks.loading import derive
 from benchmarks.serving import run_api
 
-LIMIT = 500
-"""Requests that a limited key may make; it tries for more within seconds."""
+LIMIT = 100
+"""Requests that a limited key may make; it tries for more within half a minute."""
 SETTLED_SECONDS = 20
 """After so long, caches and pools are as large as they get."""
 GROWTH = 1.05
