@@ -215,6 +215,9 @@ async def test_only_some_fields_and_what_the_list_can_not_hold(api: Any, problem
     ]
     lines = (await api.get(f"/api/v1{CORE}?fields=login,evidence&format=csv&limit=1")).text.splitlines()
     assert lines[0].startswith("login,evidence.repository,")
+    for moment in ("0.5", "1700000000", "2026-01-01"):
+        document = problem(await api.get(f"/api/v1{CORE}?active_since={moment}"), 422, "invalid-request")
+        assert "write a moment as" in document["detail"], moment
     assert "rows have no name" in problem(await api.get(f"/api/v1{CORE}?fields=name"), 422, "invalid-request")["detail"]
     document = problem(await api.get(f"/api/v1{CORE}?include=fork&include=template"), 422, "unsupported-filter")
     assert document["alternatives"] == [

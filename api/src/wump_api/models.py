@@ -1,13 +1,25 @@
 """The shapes of the answers, as OpenAPI shows them. Routes answer with finished bytes; tests hold these to them."""
 
+import re
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from wump_core.records import PurlText, Scope
 
 Item = TypeVar("Item")
+
+
+def _check_moment(value: Any) -> Any:
+    """Raises `ValueError` for a number, also as text, which would else count as seconds since 1970."""
+    if value is not None and not isinstance(value, datetime) and not re.match(r"\d{4}-\d\d-\d\d.", str(value)):
+        raise ValueError("write a moment as 2027-12-31T23:59:59Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_check_moment)]
+"""A moment that a client gives, as RFC 3339 writes it."""
 
 
 class Model(BaseModel):

@@ -10,7 +10,7 @@ import msgspec
 from asyncpg import DataError
 from fastapi import APIRouter, Query, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import AwareDatetime, Field, field_validator
+from pydantic import Field, field_validator
 from wump_core.records import Scope
 from wump_core.store import answers, catalogue, touches
 from wump_core.store.answers import Row
@@ -27,7 +27,15 @@ from wump_api.documents import (
     repository_document,
 )
 from wump_api.inject import AboutPackage, Asked, get_named_organization
-from wump_api.models import DependentOrganization, DependentRepository, EvidenceStatement, ExclusionReason, Facets, Page
+from wump_api.models import (
+    DependentOrganization,
+    DependentRepository,
+    EvidenceStatement,
+    ExclusionReason,
+    Facets,
+    Moment,
+    Page,
+)
 from wump_api.pages import make_cursor, read_cursor
 from wump_api.problems import Problem, ProblemDetails
 from wump_api.reading import HOUR, PackageRoute, kept
@@ -78,10 +86,10 @@ class DependentsParameters(CursorParameters):
     min_stars: int | None = Field(
         None, ge=0, le=2**53, description="Only organizations whose dependent repositories have so many stars in all."
     )
-    active_since: AwareDatetime | None = Field(
+    active_since: Moment | None = Field(
         None, description="Only organizations with activity in a dependent repository at this time or later."
     )
-    first_seen_after: AwareDatetime | None = Field(
+    first_seen_after: Moment | None = Field(
         None, description="Only organizations that wump saw depend on it first after this time."
     )
     provider: str | None = Field(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 from wump_core.store import keys
 from wump_core.store.keys import NewKey
@@ -16,7 +16,7 @@ from wump_core.texts import Storable
 from wump_api.auth import Caller, make_key
 from wump_api.documents import json_response, list_document
 from wump_api.inject import Engine, ReadingPrimary
-from wump_api.models import Model, Page
+from wump_api.models import Model, Moment, Page
 from wump_api.pages import make_cursor, read_cursor
 from wump_api.problems import Problem, ProblemDetails
 from wump_api.routes.packages import AWAY, INVALID, PageParameters
@@ -35,13 +35,6 @@ TierName = Literal["free", "standard", "premium", "operator"]
 KeyId = Annotated[UUID, Path(description="The key's id, as the list has it.")]
 
 
-def _check_text(value: Any) -> Any:
-    """Raises `ValueError` for a number, which would else count as seconds since 1970."""
-    if value is not None and not isinstance(value, str | datetime):
-        raise ValueError("write a moment as 2027-12-31T23:59:59Z")
-    return value
-
-
 def _sort(areas: list[Area]) -> list[Area]:
     return sorted(set(areas))
 
@@ -58,9 +51,7 @@ class KeyRequest(Model):
     areas: Annotated[list[Area], AfterValidator(_sort)] | None = Field(
         None, min_length=1, max_length=4, examples=[["read"]], description="What it may do. Null: what its tier may."
     )
-    expires_at: Annotated[AwareDatetime, BeforeValidator(_check_text)] | None = Field(
-        None, examples=["2027-12-31T23:59:59Z"], description="When it ends; null: never."
-    )
+    expires_at: Moment | None = Field(None, examples=["2027-12-31T23:59:59Z"], description="When it ends; null: never.")
 
 
 class RotateRequest(Model):
