@@ -56,7 +56,8 @@ MAX_PAGE_ROWS = 100
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     **READ_ERRORS,
     200: {
-        "model": Page[DependentOrganization],
+        # The second: rows of the fields that were asked for.
+        "model": Page[DependentOrganization] | Page[dict[str, Any]],
         "description": "A page; as a stream, all rows: one a line, as in a page's `data`, or as CSV.",
         "content": {
             "application/x-ndjson": {"schema": {"$ref": "#/components/schemas/DependentOrganization"}},

@@ -21,6 +21,7 @@ Kind = Literal["job", "provider"]
 _NAME: dict[str, Any] = {"min_length": 1, "max_length": 100, "pattern": r"^[a-z0-9_-]+$"}
 PausedKind = Annotated[Kind, Path(description="A job, or a provider.")]
 PausedName = Annotated[str, Path(**_NAME, description="Of the job or the provider.", examples=["github"])]
+_NO_PROVIDER: dict[str, Any] = {"model": ProblemDetails, "description": "There is no provider of that name."}
 _NO_ALERT = {"model": ProblemDetails, "description": "There is no such alert."}
 
 
@@ -64,7 +65,7 @@ async def list_pauses(connection: ReadingPrimary) -> Response:
     return json_response(list_document(rows, None, total=len(rows)))
 
 
-@router.post("/pauses", status_code=201, responses={201: {"model": Pause}, 422: INVALID, 503: AWAY})
+@router.post("/pauses", status_code=201, responses={201: {"model": Pause}, 404: _NO_PROVIDER, 422: INVALID, 503: AWAY})
 async def add_pause(body: PauseRequest, engine: Engine) -> Response:
     """Start no more runs of a job, or ask a provider nothing more. What is paused already stays so, as it was."""
     async with engine.begin() as connection:
