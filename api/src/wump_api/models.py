@@ -288,7 +288,7 @@ class Execution(Model):
     attempts: int
     lost_leases: int
     records_processed: int | None
-    outcome: dict[str, str | int | None] | None = Field(
+    outcome: dict[str, Any] | None = Field(
         examples=[{"code": "saved", "provider": "npm", "version": "5.3.0"}],
         description="What it came to: a `code`, a `message` where there is something to say, and more by code.",
     )
