@@ -197,7 +197,8 @@ def _with_evidence(answers: str, counted: str, proof: str) -> str:
 async def refresh_answers(connection: AsyncConnection, answers: Collection[Answer], counts: Counts) -> set[int]:
     """Derive these rows of the answer anew; returns the packages of those that changed.
 
-    Added or locked like dependencies.
+    Added or locked like dependencies, but from the last package to the first: the popular ones, which the oldest keys
+    mostly are, come last. Whoever needs the same row then waits for it at the end of its work and not before it.
 
     Args:
         answers: Which ones.
@@ -255,12 +256,12 @@ _NEW_ANSWERS = (
 _ADD = text(
     f"INSERT INTO package_organizations (package_id, organization_id, {', '.join(VALUE_COLUMNS)})"
     f" SELECT package_id, organization_id, {', '.join(VALUE_COLUMNS)} FROM ({derived_answers(_NEW_ANSWERS)}) n"
-    " ORDER BY package_id, organization_id ON CONFLICT DO NOTHING"
+    " ORDER BY package_id DESC, organization_id DESC ON CONFLICT DO NOTHING"
     " RETURNING package_id, organization_id, (repositories > 0)::int AS change"
 )
 _LOCK = text(
     f"SELECT FROM {GIVEN_ANSWERS} answer JOIN package_organizations a USING (package_id, organization_id)"
-    " ORDER BY a.package_id, a.organization_id FOR UPDATE OF a"
+    " ORDER BY a.package_id DESC, a.organization_id DESC FOR UPDATE OF a"
 )
 _UPDATE = text(
     f"UPDATE package_organizations a SET {', '.join(f'{column} = n.{column}' for column in VALUE_COLUMNS)}"

@@ -1,7 +1,7 @@
 """Bringing everything derived up to date, and the locks that this needs. Whoever changes what is said uses both.
 
 One lock order holds throughout: organizations (one advisory lock), what says it (packages by advisory lock,
-repositories), accounts, packages, dependencies, answers, each in key order.
+repositories), accounts, packages, dependencies, answers, each in key order, but the answers in its reverse.
 """
 
 from collections import Counter
@@ -58,14 +58,14 @@ async def refresh_derived(
     shown, touched = set(answers), set[int]()
     for part in _cut(pairs):
         shown |= await refresh_dependencies(connection, part, counts)
-    for part in _cut(shown):
+    for part in _cut(shown, backward=True):
         touched |= await refresh_answers(connection, part, counts)
     await add_deltas(connection, counts, touched=touched)
 
 
-def _cut(keys: Collection[tuple[int, int]]) -> Iterable[Sequence[tuple[int, int]]]:
-    """In parts that a statement brings up to date in a few seconds, in the order of keys."""
-    ordered = sorted(keys)
+def _cut(keys: Collection[tuple[int, int]], *, backward: bool = False) -> Iterable[Sequence[tuple[int, int]]]:
+    """In parts that a statement brings up to date in a few seconds, in the order of keys or its reverse."""
+    ordered = sorted(keys, reverse=backward)
     return (ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH))
 
 
