@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -159,7 +160,7 @@ def _dependent_document(row: Any, evidence_url: str) -> Dependent:
         host,
         login,
         kind,
-        profile_url(host, login),
+        f"https://{host}/{login}",
         f"{evidence_url}{public_id}",
         repositories,
         Usage(*usage),
@@ -220,7 +221,6 @@ def page_document(
     data: Sequence[object], next_cursor: str | None, package: Row, *, total: int | None, hint: str | None = None
 ) -> Document:
     """The envelope of every list about a package."""
-    providers = _providers.decode(package["providers"])
     return {
         "data": data,
         "next_cursor": next_cursor,
@@ -229,17 +229,7 @@ def page_document(
             "as_of": package["as_of"],
             "total": total,
             "excluded": excluded_document(package),
-            "completeness": completeness(providers, _asked.decode(package["asked"])),
-            "sources": [
-                {
-                    "provider": item.name,
-                    "title": item.title,
-                    "licence": item.licence,
-                    "attribution": item.attribution,
-                    "terms": item.terms,
-                }
-                for item in providers
-            ],
+            **_told_by(package["providers"], package["asked"]),
             "hint": hint,
         },
     }
@@ -289,6 +279,24 @@ class _AskedProvider(msgspec.Struct):
 
 _providers = msgspec.json.Decoder(list[_Provider])
 _asked = msgspec.json.Decoder(list[_AskedProvider])
+
+
+@lru_cache(1_000)
+def _told_by(providers: str, asked: str) -> dict[str, msgspec.Raw]:
+    """Who told what a page holds, as finished text: the same for one page after another."""
+    known = _providers.decode(providers)
+    sources = [
+        {
+            "provider": item.name,
+            "title": item.title,
+            "licence": item.licence,
+            "attribution": item.attribution,
+            "terms": item.terms,
+        }
+        for item in known
+    ]
+    told = {"completeness": completeness(known, _asked.decode(asked)), "sources": sources}
+    return {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in told.items()}
 
 
 def completeness(providers: Sequence[_Provider], asked: Sequence[_AskedProvider]) -> list[Document]:

@@ -7,7 +7,7 @@ on the app itself, in front.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from typing import Any, ClassVar, TypeVar, get_type_hints
 from urllib.parse import unquote
 from uuid import UUID
@@ -15,7 +15,7 @@ from uuid import UUID
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 from wump_core.caching import organization_subject, package_subject
@@ -53,7 +53,9 @@ def kept(view: str, *, seconds: int) -> Callable[[Endpoint], Endpoint]:
 
 
 class Parameters(BaseModel):
-    """The query parameters of a route that reads."""
+    """The query parameters of a route that reads; several requests may share them."""
+
+    model_config = ConfigDict(frozen=True)
 
     repeated: ClassVar[tuple[str, ...]] = ()
     """Names that may be given several times; of all others, the last one counts."""
@@ -62,6 +64,11 @@ class Parameters(BaseModel):
     def cacheable(self) -> bool:
         """Whether the answer to these is one that is kept."""
         return True
+
+    @cached_property
+    def text(self) -> str:
+        """What tells them from others."""
+        return repr([getattr(self, name) for name in type(self).model_fields])
 
 
 class ReadRoute(APIRoute):
@@ -84,7 +91,7 @@ class ReadRoute(APIRoute):
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        given = _read_parameters(self._wanted, request.query_params) if self._wanted else None
+        given = self._read_parameters(scope["query_string"])
         make = partial(self._make, request, given)
         place = self._place(scope, given)
         if place is None:
@@ -102,7 +109,13 @@ class ReadRoute(APIRoute):
         subject = self.subject(scope["path_params"])
         if subject is None:
             return None
-        return Place(subject, self._kept.view, "" if given is None else repr(given.__dict__), self._kept.seconds)
+        return Place(subject, self._kept.view, "" if given is None else given.text, self._kept.seconds)
+
+    def _read_parameters(self, query: bytes) -> Parameters | None:
+        if self._wanted is None:
+            return None
+        read = _recall_parameters if len(query) <= _SHORT_QUERY else _read_parameters
+        return read(self._wanted, query)
 
     async def _make(self, request: Request, given: Parameters | None) -> Response:
         pool, connection = await acquire_reader(request)
@@ -143,14 +156,21 @@ class OrganizationRoute(ReadRoute):
             return None
 
 
-def _read_parameters(kind: type[Parameters], query: QueryParams) -> Parameters:
+def _read_parameters(kind: type[Parameters], query: bytes) -> Parameters:
     """Raises `RequestValidationError`, as FastAPI does for its own routes."""
-    values: dict[str, Any] = dict(query)
+    given = QueryParams(query)
+    values: dict[str, Any] = dict(given)
     for name in kind.repeated:
         if name in values:
-            values[name] = query.getlist(name)
+            values[name] = given.getlist(name)
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False)
         raise RequestValidationError([item | {"loc": ("query", *item["loc"])} for item in found]) from None
+
+
+_recall_parameters = lru_cache(1_000)(_read_parameters)
+"""Most requests ask for what others ask for too: the first page, or the next one."""
+_SHORT_QUERY = 300
+"""Bytes of a query that is remembered."""

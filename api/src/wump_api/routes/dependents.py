@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlencode
 
@@ -134,7 +134,7 @@ class DependentsParameters(CursorParameters):
         """The fields of each row; none: all."""
         return tuple(dict.fromkeys(self.fields.split(","))) if self.fields else ()
 
-    @property
+    @cached_property
     def rows(self) -> answers.Wanted:
         """What decides which rows there are, and their order."""
         given: dict[str, Any] = {
