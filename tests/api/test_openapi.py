@@ -30,6 +30,8 @@ PATHS = {
     "/api/v1/jobs": {"get", "post"},
     "/api/v1/pauses": {"get", "post"},
     "/api/v1/pauses/{kind}/{name}": {"get", "delete"},
+    "/api/v1/schedules": {"get"},
+    "/api/v1/schedules/{name}": {"get", "patch"},
     "/api/v1/alerts": {"get"},
     "/api/v1/alerts/{id}": {"get"},
     "/api/v1/jobs/{id}": {"get", "delete"},

@@ -98,11 +98,20 @@ async def test_cursors_of_other_queries(api: Any, problem: Any) -> None:
 @pytest.mark.parametrize("sort", ["repositories", "stars", "last_activity"])
 async def test_altered_cursors(api: Any, problem: Any, sort: str) -> None:
     cursor = (await api.get(CORE, params={"limit": 1, "sort": sort})).json()["next_cursor"]
-    ranks: list[Any] = ["", "-", "--", "1e9", "9" * 30, "\0", "\u0663", "nnn", "1; --", "x" * 100, 1, None, [], {}]
-    changes: list[dict[str, Any]] = [{"values": [rank, 1]} for rank in ranks]
-    changes += [{"values": ["1", key]} for key in ("1", 2**63, -(2**63) - 1, 2**200, 1.5, True, None)]
-    changes += [{"values": values} for values in ([], ["1"], ["1", 1, 1], "1", {})]
-    changes += [{"version": 0}, {"version": 2}, {"version": "1"}, {"query": "x"}, {"query": None}, {"more": 1}]
+    ranks: list[Any] = ["-", "--", "1e9", "9" * 30, "\0", "\u0663", "nnn", "1; --", "x" * 100, 1, None, [], {}]
+    changes: list[dict[str, Any]] = [{"values": [0, rank, 1]} for rank in ranks]
+    changes += [{"values": [part, "1", 1]} for part in (-1, 2, "0", None)]
+    changes += [{"values": [0, "1", key]} for key in ("1", 2**63, -(2**63) - 1, 2**200, 1.5, True, None)]
+    changes += [{"values": values} for values in ([], ["1"], [0, "1"], [0, "1", 1, 1], "1", {})]
+    changes += [
+        {"version": 0},
+        {"version": 1},
+        {"version": 3},
+        {"version": "2"},
+        {"query": "x"},
+        {"query": None},
+        {"more": 1},
+    ]
     for change in changes:
         problem(await api.get(CORE, params={"sort": sort, "cursor": altered(cursor, **change)}), 422, "invalid-cursor")
     assert (await api.get(CORE, params={"sort": sort, "cursor": cursor})).status_code == 200
@@ -112,7 +121,7 @@ async def test_a_cursor_from_before_a_migration_says_so(api: Any, problem: Any) 
     """As one of an older wump, whose values meant something else."""
     cursor = (await api.get(CORE, params={"limit": 1})).json()["next_cursor"]
     document = problem(await api.get(CORE, params={"cursor": altered(cursor, version=0)}), 422, "invalid-cursor")
-    assert document["detail"] == "cursor: it has version 0, and this wump goes on from 1"
+    assert document["detail"] == "cursor: it has version 0, and this wump goes on from 2"
     assert "start again without `cursor`" in document["fix"]
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from wump_api.models import Page
 from wump_api.routes.jobs import Run
 from wump_api.routes.pauses import Alert, Pause
+from wump_api.routes.schedules import Schedule
 from wump_api.routes.takedowns import Takedown, Takedowns
 from wump_core import schedule
 from wump_core.store.audit import list_faults
@@ -148,7 +149,13 @@ async def test_runs_can_be_looked_at_run_again_and_discarded(operator: Any, prob
 async def test_only_operators_may(empty_api: Any, problem: Any, adding: Any) -> None:
     key = await adding(empty_api.app.state.engine, "premium")
     for method, path in (
-        *(("GET", "/jobs"), ("GET", "/takedowns"), ("POST", "/takedowns"), ("DELETE", "/cache")),
+        *(
+            ("GET", "/jobs"),
+            ("PATCH", "/schedules/clean_up"),
+            ("GET", "/takedowns"),
+            ("POST", "/takedowns"),
+            ("DELETE", "/cache"),
+        ),
         *(("POST", f"/jobs/{uuid4()}/retry"), ("DELETE", f"/jobs/{uuid4()}"), ("DELETE", f"/takedowns/{uuid4()}")),
     ):
         problem(await empty_api.request(method, V1 + path), 401, "key-required")
@@ -187,3 +194,57 @@ async def test_pauses_runs_and_alerts(operator: Any, problem: Any) -> None:
     assert [item.name for item in listed] == ["low:x/y"]
     problem(await operator.get(f"{V1}/alerts/nothing"), 404, "unknown-alert")
     assert (await operator.get(listed[0].url)).json()["id"] == "low:x/y"
+
+
+async def test_schedules_can_be_looked_at_and_changed(operator: Any, problem: Any) -> None:
+    assert "scheduler" in (await operator.page("/schedules"))["meta"]["hint"]
+    async with operator.app.state.engine.begin() as connection:
+        # As a scheduler of before the column left it, after an operator had set the one.
+        await connection.execute(
+            text(
+                "INSERT INTO schedules (name, job, subject, cron, custom, next_at)"
+                " VALUES ('a', 'a', 'all', '0 1 * * *', false, now()), ('b', 'b', 'all', '0 2 * * *', true, now())"
+            )
+        )
+        await connection.execute(
+            text(
+                "INSERT INTO job_executions (job, subject, queue, schedule, fire_at) VALUES"
+                " ('a', 'all', 'low', 'a', now())"
+            )
+        )
+    first, second = Page[Schedule].model_validate(await operator.page("/schedules")).data
+    assert (await operator.get(f"{V1}/jobs/{first.last_execution}")).json()["schedule"] == "a"
+    assert (first.last_state, first.own_cron, second.last_execution) == ("pending", None, None)
+
+    async def change(changes: dict[str, Any], url: str = first.url) -> Any:
+        return await operator.patch(url, json=changes)
+
+    changed = await change({"cron": "5 1 * * 1-5", "arguments": {"depth": 1}})
+    assert (await operator.get(first.url)).json() == changed.json()
+    row = Schedule.model_validate(changed.json())
+    assert (row.cron, row.custom, row.own_cron, row.next_at) == ("5 1 * * 1-5", True, "0 1 * * *", None)
+    assert (await change({"paused": True})).json()["paused_at"]
+    back = Schedule.model_validate((await change({"cron": None})).json())
+    assert (back.cron, back.custom, back.arguments) == ("0 1 * * *", False, {"depth": 1})
+    assert back.paused_at
+    assert (await change({"paused": False})).json()["paused_at"] is None
+
+    unknown = problem(await change({"cron": None, "paused": True}, second.url), 422, "invalid-request")
+    assert "cron: the job's own expression is not known" in unknown["detail"]
+    assert (await operator.get(second.url)).json()["paused_at"] is None, "all of it or nothing"
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"cron": "0 25 * * *"}, "body.cron: Value error, the cron expression '0 25 * * *' can't be read: Bad hour"),
+        ({"cron": "daily"}, "must have five parts"),
+        ({"cron": "0 0 * * \0"}, "body.cron: must be a text"),
+        ({"paused": None}, "body.paused"),
+        ({"paused": "yes"}, "body.paused"),
+        ({"arguments": None}, "body.arguments"),
+        ({"arguments": {"a": []}}, "body.arguments"),
+        ({"job": "x"}, "body.job"),
+        ({}, "at least one of cron, arguments and paused"),
+    ]
+    for changes, told in wrong:
+        assert told in problem(await change(changes), 422, "invalid-request")["detail"]
+    problem(await operator.get(f"{V1}/schedules/c"), 404, "unknown-schedule")
+    problem(await change({"cron": None}, f"{V1}/schedules/c"), 404, "unknown-schedule")
+    problem(await operator.get(f"{V1}/schedules/A%00"), 422, "invalid-request")

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 import asyncpg
-from wump_core.store import answers
+from wump_core.store import lookups
 from wump_core.store.answers import FILTERS, HELD, SORTS, Wanted, page_statement
 from wump_core.store.dependents import SCOPE_COLUMNS
 
@@ -33,7 +33,7 @@ SELECT d.organization_id, o.public_id, o.host, o.login, o.kind, count(*) AS repo
 async def measure_popularity(bench: Bench) -> Measurement:
     """The page and its package, of the hottest package and of one with hardly more than a page."""
     found = Measurement("popularity", "A page of 50, hottest package against one with 51 to 60 organizations")
-    connection, package = bench.connection, answers.PACKAGE_STATEMENT
+    connection, package = bench.connection, lookups.PACKAGE_STATEMENT
     chosen = await connection.fetch(
         "(SELECT p.id, p.purl, t.organizations FROM packages p JOIN package_totals t ON t.package_id = p.id"
         "  WHERE p.id = $1) UNION ALL"
@@ -65,7 +65,7 @@ async def measure_popularity(bench: Bench) -> Measurement:
 
 async def page_ms(connection: asyncpg.Connection, purl: str, package_id: int) -> float:
     """Milliseconds of what the API asks for one page: the package, then its page."""
-    looked_up = await fetch_ms(connection, answers.PACKAGE_STATEMENT, purl)
+    looked_up = await fetch_ms(connection, lookups.PACKAGE_STATEMENT, purl)
     return looked_up + await fetch_ms(connection, PAGE, package_id, PAGE_ROWS)
 
 
@@ -137,14 +137,16 @@ VALUES: dict[str, tuple[Any, ...]] = {
 
 
 def _list_pages() -> Iterator[Wanted]:
-    """Pages that an index holds, with several values of each filter, and walks that find little."""
+    """Pages that an index holds, with several values of each filter, and walks that find little or what is unknown."""
     for sort in SORTS:
         for filters in sorted({(), *((name,) for name in FILTERS), HELD[sort]}):
             chosen = [VALUES[name] for name in filters]
             if not set(filters) <= set(HELD[sort]):
                 chosen = [values[-1:] for values in chosen]
             for values in product(*chosen):
-                yield Wanted(sort, dict(zip(filters, values, strict=True)))
+                first, *behind = Wanted(sort, dict(zip(filters, values, strict=True))).parts
+                yield first
+                yield from () if filters else behind
 
 
 async def _call_filter(bench: Bench, wanted: Wanted) -> tuple[list[float], int]:

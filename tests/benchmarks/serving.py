@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import httpx
-from wump_core.store import answers
+from wump_core.store import lookups
 
 from benchmarks.bench import Bench
 from benchmarks.datasette_app import ROWS, page_path, save_rows
@@ -45,7 +45,7 @@ class Target:
 async def measure_serving(bench: Bench) -> Measurement:
     """Requests per second of one process each, alternating."""
     found = Measurement("serving", f"The hottest page over HTTP, {CONNECTIONS} connections: API against bare ASGI")
-    statements = json.dumps([answers.PACKAGE_STATEMENT, HOTTEST, PAGE, await bench.hottest()])
+    statements = json.dumps([lookups.PACKAGE_STATEMENT, HOTTEST, PAGE, await bench.hottest()])
     bare_port = _free_port()
     bare_command = ["-m", "benchmarks.bare", str(bare_port), bench.database_url, statements]
     async with run_api(bench, cached=False) as (api_port, _), _server(bare_command, {}, bare_port):

@@ -74,6 +74,8 @@ async def test_the_api_works_with_its_role_and_can_do_no_more(
         for path in ("providers", "packages/npm/a", "packages/npm/a/dependents", "stats", "search?q=a", "jobs"):
             answer = await api.get(f"/api/v1/{path}")
             assert answer.status_code == 200, answer.text
+        # There is none; without the right to change one, this were an error of the server.
+        assert (await api.patch("/api/v1/schedules/x", json={"paused": True})).status_code == 404
         taken = await api.post("/api/v1/takedowns", json={"account": "github.com/acme"})
         assert taken.status_code == 202, taken.text
         assert (await api.delete(f"/api/v1/takedowns/{taken.json()['data'][0]['id']}")).status_code == 200

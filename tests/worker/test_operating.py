@@ -22,7 +22,7 @@ from wump_core.settings import CoreSettings
 from wump_core.store import keys, make_engine
 from wump_core.store.keys import NewKey
 from wump_core.telemetry import configure_logging
-from wump_worker import ledger, scheduler, scheduling
+from wump_worker import ledger, scheduler
 from wump_worker.jobs import JOBS
 
 Wump = Callable[..., tuple[int, str, str]]
@@ -154,22 +154,30 @@ def test_alerts_anywhere(anywhere: Wump, execute: Any) -> None:
     assert (code, "one is dead" in output) == (1, True)
 
 
-def test_schedules(wump: Wump, execute: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_schedules(anywhere: Wump, execute: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    wump = anywhere
     name, job = "tidy", dataclasses.replace(JOBS["refresh_package"], cron="0 3 1 * *")
-    for module in (ledger, scheduler, scheduling):
+    for module in (ledger, scheduler):
         monkeypatch.setattr(module, "JOBS", {name: job, "refresh_package": JOBS["refresh_package"]})
-    assert [row["name"] for row in json.loads(wump("schedule", "--format", "json")[1])] == [name]
+    # Without an address it makes those that are missing, as a scheduler does.
+    assert [row["name"] for row in json.loads(wump("schedule", "--format", "json", "--url", "")[1])] == [name]
     assert wump("schedule", "set", name, "5 4 * * *")[0] == 0
     assert "5 4 * * * (set)" in wump("schedule")[1]
     assert wump("schedule", "pause", name)[0] == 0
     assert "paused" in wump("schedule")[1]
     assert wump("schedule", "resume", name)[0] == 0
-    assert wump("schedule", "set", name)[0] == 0
+    assert wump("schedule", "set", name)[2] == f"wump: {name} is due at '{job.cron}'\n"
     assert wump("schedule", "set", name, "--arguments", '{"depth": 1}')[0] == 0
     (row,) = json.loads(wump("schedule", "--format", "json")[1])
     assert (row["cron"], row["custom"], row["paused_at"]) == (job.cron, False, None)
     assert row["arguments"] == {"depth": 1}
-    execute("UPDATE schedules SET error = 'it is never due'")
+    execute("UPDATE schedules SET next_at = '2026-11-28 03:00+00', paused_at = now()")
+    assert wump("schedule", "--format", "json") == wump("schedule", "--format", "json", "--url", "")
+    with pytest.raises(ConfigurationError, match="there is no schedule 'fly': there is tidy"):
+        wump("schedule", "pause", "fly")
+    with pytest.raises(ConfigurationError, match="--url: write it after `pause`"):
+        wump("schedule", "--url", "http://127.0.0.1:1", "pause", name)
+    execute("UPDATE schedules SET error = 'it is never due', paused_at = NULL")
     code, output, _ = wump("schedule")
     assert (code, "it is never due" in output) == (1, True)
 
@@ -187,7 +195,7 @@ def test_schedules(wump: Wump, execute: Any, monkeypatch: pytest.MonkeyPatch) ->
         ("jobs retry", "give the ids of runs, or --dead"),
         ("jobs pause", "give a job, or --provider"),
         ("jobs pause fly", "there is no job 'fly'"),
-        ("schedule set refresh_package", "refresh_package has no schedule"),
+        ("schedule set refresh_package", "there is no schedule 'refresh_package': there is clean_up"),
         ("schedule set refresh_package x", "must have five parts"),
         ("schedule pause fly", "there is no schedule 'fly'"),
     ],

@@ -102,10 +102,12 @@ async def test_a_bad_expression_is_said_on_its_row_and_the_others_go_on(
     await save_schedules(engine)
     row = await see(ledger, "odd")
     assert (row["error"], row["cron"], row["next_at"].strftime("%H:%M")) == (None, "30 1 * * *", "01:30")
-    jobs["hourly"] = Job(do_nothing, "Do nothing.", cron="15 * * * *")
+    jobs["hourly"] = jobs["odd"] = Job(do_nothing, "Do nothing.", cron="15 * * * *")
     await save_schedules(engine)
     row = await see(ledger)
     assert (row["cron"], row["next_at"]) == ("15 * * * *", None)
+    row = await see(ledger, "odd")
+    assert (row["cron"], row["own_cron"], row["next_at"].strftime("%H:%M")) == ("30 1 * * *", "15 * * * *", "01:30")
 
 
 async def test_what_passes_while_it_is_paused_is_not_made_up_for(

@@ -15,7 +15,7 @@ from fastapi import Depends, Path, Request
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from wump_core.errors import InvalidPurl
 from wump_core.purl import ECOSYSTEMS, make_purl
-from wump_core.store import answers
+from wump_core.store import lookups
 from wump_core.store.answers import Row
 from wump_core.telemetry import count_connection_timeout, note_connection_wait, note_lookup
 
@@ -104,7 +104,7 @@ async def find_package(request: Request, connection: Reading, ecosystem: Ecosyst
             purl = await _resolve_short_form(connection, unquote(name))
         else:
             purl = canonical_purl(ecosystem, unquote(name))
-        package = await answers.get_package(connection, purl)
+        package = await lookups.get_package(connection, purl)
         if package is None:
             raise Problem("unknown-package", f"{purl} is not known to wump", package=purl)
         outcome = "found"
@@ -131,7 +131,7 @@ async def _resolve_short_form(connection: Connection, name: str) -> str:
             candidates[canonical_purl(ecosystem, name)] = ecosystem
         except InvalidPurl:
             continue
-    known = await answers.list_purls_named(connection, list(candidates))
+    known = await lookups.list_purls_named(connection, list(candidates))
     if not known:
         raise Problem(
             "unknown-package", f"no package named {name[:100]!r} is known to wump", ecosystems=list(ECOSYSTEMS)
@@ -188,7 +188,7 @@ async def get_named_organization(connection: Connection, text: str, parameter: s
         Problem: wump doesn't know it, or several hosts have its login.
     """
     try:
-        found = await answers.get_organization_by_id(connection, UUID(text))
+        found = await lookups.get_organization_by_id(connection, UUID(text))
         candidates = [found] if found else []
     except ValueError:
         candidates = list(await _list_organizations_named(connection, text.lower()))
@@ -210,9 +210,9 @@ async def _list_organizations_named(connection: Connection, text: str) -> Sequen
     if "\0" in text:
         return []
     host, _, login = text.partition("/")
-    if login and (found := await answers.list_organizations_by_login(connection, login, host)):
+    if login and (found := await lookups.list_organizations_by_login(connection, login, host)):
         return found
-    return await answers.list_organizations_by_login(connection, text, None)
+    return await lookups.list_organizations_by_login(connection, text, None)
 
 
 @dataclass(frozen=True, slots=True)

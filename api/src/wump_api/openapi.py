@@ -80,9 +80,9 @@ def _list_errors(method: str, operation: Operation) -> Iterator[tuple[int, str]]
     yield 401, "It needs a key, or this one is not valid."
     if operation.area != "read":
         yield 403, "The key's tier may not do this."
-    if method == "post":
-        if operation.area != "read":
-            yield 409, "The first request with this Idempotency-Key is not answered yet, or its answer is not kept."
+    if method == "post" and operation.area != "read":
+        yield 409, "The first request with this Idempotency-Key is not answered yet, or its answer is not kept."
+    if method in ("post", "patch"):
         yield 413, "The body is too large."
     yield 429, "The caller asked too often."
     yield 503, "The database is away or too slow."

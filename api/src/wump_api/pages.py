@@ -9,7 +9,7 @@ import msgspec
 
 from wump_api.problems import Problem
 
-_VERSION = 1
+_VERSION = 2
 """Of a cursor's form and of what its values mean; raise it with either, so that old cursors are refused."""
 MAX_CURSOR_LENGTH = 500
 

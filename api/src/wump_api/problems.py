@@ -82,6 +82,11 @@ PROBLEMS: Mapping[str, tuple[int, str, str]] = {
     ),
     "unknown-provider": (404, "There is no such provider", "Take its name from the list of providers."),
     "unknown-takedown": (404, "There is no such takedown", "Take its id from the list of takedowns."),
+    "unknown-schedule": (
+        404,
+        "There is no such schedule",
+        "Take its name from the list of schedules, which is empty before a scheduler has run.",
+    ),
     "unknown-alert": (404, "There is no such alert", "Take its name from the list of alerts."),
     "not-paused": (404, "That is not paused", "The list of pauses has what is."),
     "wrong-state": (

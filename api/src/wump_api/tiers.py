@@ -49,7 +49,11 @@ _EXPORT = Operation("export", 20)
 _WRITE = Operation("write", 5)
 _STREAM = re.compile(rb"(?:^|&)format=(?:ndjson|csv)(?:&|$)")
 OPERATIONS: tuple[tuple[tuple[str, ...], re.Pattern[str], Operation], ...] = (
-    (("*",), re.compile(r"/api/v1/(?:keys|jobs|pauses|alerts|takedowns|cache)(?:/.*)?"), Operation("operate", 1)),
+    (
+        ("*",),
+        re.compile(r"/api/v1/(?:keys|jobs|pauses|schedules|alerts|takedowns|cache)(?:/.*)?"),
+        Operation("operate", 1),
+    ),
     (("POST",), re.compile(r"/api/v1/packages/lookup"), Operation("read", 20)),
     (_READING, re.compile(r"/api/v1/search"), Operation("read", 5)),
     (_READING, re.compile(r"/api/v1/packages/.*/dependents/facets"), Operation("read", 2)),

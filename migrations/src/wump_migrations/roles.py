@@ -26,6 +26,7 @@ API_WRITES: Mapping[str, str] = {
     "job_executions": "INSERT, UPDATE, DELETE",
     "takedowns": "INSERT, UPDATE, DELETE",
     "pauses": "INSERT, DELETE",
+    "schedules": "UPDATE",
     "api_keys": "INSERT, UPDATE",
     "api_key_secrets": "INSERT, UPDATE",
     "idempotent_requests": "INSERT, UPDATE, DELETE",

@@ -34,6 +34,11 @@ class Format(StrEnum):
 
 
 FormatOption = Annotated[Format, typer.Option("--format", help="What to print.")]
+Url = Annotated[str | None, typer.Option("--url", envvar="WUMP_URL", help="Ask the API there instead of the database.")]
+Key = Annotated[
+    str | None,
+    typer.Option("--key", envvar="WUMP_KEY", help="An operator's API key; only with --url.", show_envvar=True),
+]
 
 
 def run_on_ledger(work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:

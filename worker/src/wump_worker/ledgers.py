@@ -1,15 +1,17 @@
 """The ledger as its commands use it: that of the settings' database, or over the wire that of an API elsewhere."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import quote
 from uuid import UUID
 
 import httpx
 from wump_core.errors import ConfigurationError, ServerUnavailable, WumpError
-from wump_core.store import alerts, executions, operations, pauses, providers
+from wump_core.store import alerts, executions, operations, pauses, providers, schedules
 
 from wump_worker.ledger import Row, run_on_ledger
+from wump_worker.scheduler import add_schedules
 
 _PAGE_ROWS = 100
 _USED_WRONGLY = (404, 409, 422)
@@ -56,6 +58,12 @@ class Ledger(Protocol):
 
     def list_alerts(self) -> list[Row]:
         """What is wrong, and what was."""
+
+    def list_schedules(self) -> list[Row]:
+        """The schedules, by name."""
+
+    def change_schedule(self, name: str, changes: Mapping[str, Any]) -> Row | None:
+        """Change `cron` (null: the job's own), `arguments`, `paused`; returns it as it is then, null: there is none."""
 
 
 def open_ledger(url: str | None, key: str | None) -> Ledger:
@@ -130,6 +138,24 @@ class LedgerHere:
     def list_alerts(self) -> list[Row]:
         """See `Ledger`."""
         return list(run_on_ledger(alerts.list_alerts))
+
+    def list_schedules(self) -> list[Row]:
+        """See `Ledger`."""
+
+        async def work(connection: Any) -> list[Row]:
+            await add_schedules(connection)
+            return await schedules.list_schedules(connection)
+
+        return run_on_ledger(work)
+
+    def change_schedule(self, name: str, changes: Mapping[str, Any]) -> Row | None:
+        """See `Ledger`."""
+
+        async def work(connection: Any) -> Row | None:
+            await add_schedules(connection)
+            return await schedules.change_schedule(connection, name, changes)
+
+        return run_on_ledger(work)
 
 
 class LedgerElsewhere:
@@ -207,6 +233,15 @@ class LedgerElsewhere:
         """See `Ledger`."""
         return list(self._ask("GET", "/alerts")["data"])
 
+    def list_schedules(self) -> list[Row]:
+        """See `Ledger`."""
+        return [_read_schedule(row) for row in self._ask("GET", "/schedules")["data"]]
+
+    def change_schedule(self, name: str, changes: Mapping[str, Any]) -> Row | None:
+        """See `Ledger`."""
+        row = self._try("PATCH", f"/schedules/{quote(name, safe='')}", missing=(404,), json=changes)
+        return row and _read_schedule(row)
+
     def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         found = self._try(method, path, missing=(), **options)
         if found is None:
@@ -233,3 +268,9 @@ class LedgerElsewhere:
         if response.status_code == 503:
             raise ServerUnavailable(message)
         raise (ConfigurationError if response.status_code in _USED_WRONGLY else WumpError)(message)
+
+
+def _read_schedule(row: Row) -> Row:
+    """A schedule as the ledger here has it."""
+    moments = {name: datetime.fromisoformat(value) for name, value in row.items() if name.endswith("_at") and value}
+    return {name: value for name, value in row.items() if name not in ("id", "url")} | moments

@@ -12,7 +12,9 @@ from wump_worker.jobs import JOBS
 from wump_worker.ledger import (
     Format,
     FormatOption,
+    Key,
     Row,
+    Url,
     err,
     find_job,
     parse_arguments,
@@ -54,11 +56,6 @@ ALERT_COLUMNS = {
 
 Ids = Annotated[list[UUID] | None, typer.Argument(help="Ids of runs, as `wump jobs list` shows them.")]
 Dead = Annotated[bool, typer.Option("--dead", help="All dead runs.")]
-Url = Annotated[str | None, typer.Option("--url", envvar="WUMP_URL", help="Ask the API there instead of the database.")]
-Key = Annotated[
-    str | None,
-    typer.Option("--key", envvar="WUMP_KEY", help="An operator's API key; only with --url.", show_envvar=True),
-]
 OfJob = Annotated[str | None, typer.Option("--job", help="Only of this job.")]
 
 

@@ -1,27 +1,26 @@
 """`wump schedule`: see when jobs are due by themselves, and change it."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 from wump_core import cron
 from wump_core.cli import EXIT_NO
 from wump_core.errors import ConfigurationError
-from wump_core.store import schedules
 
-from wump_worker.jobs import JOBS
 from wump_worker.ledger import (
     Format,
     FormatOption,
+    Key,
     Row,
+    Url,
     err,
     find_job,
     parse_arguments,
     print_json,
     print_rows,
-    run_on_ledger,
 )
-from wump_worker.scheduler import add_schedules
+from wump_worker.ledgers import Ledger, open_ledger
 
 app = typer.Typer()
 schedule = typer.Typer(help="See when jobs are due by themselves, and change it.")
@@ -41,20 +40,18 @@ Name = Annotated[str, typer.Argument(help="As `wump schedule` lists it.")]
 
 
 @schedule.callback(invoke_without_command=True, epilog="Example: `wump schedule`")
-def show(context: typer.Context, output: FormatOption = Format.table) -> None:
+def show(context: typer.Context, output: FormatOption = Format.table, url: Url = None, key: Key = None) -> None:
     """Show the schedules: when each is due next, and what became of its last run."""
     if context.invoked_subcommand is not None:
+        _refuse_early_options(context)
         return
-
-    async def work(connection: AsyncConnection) -> list[Row]:
-        await add_schedules(connection)
-        return await schedules.list_schedules(connection)
-
-    rows = run_on_ledger(work)
+    rows = open_ledger(url, key).list_schedules()
     if output is Format.json:
         print_json([dict(row) for row in rows])
     else:
         print_rows(rows, COLUMNS)
+    if not rows:
+        err.print("wump: no scheduler has run there so far")
     if any(row["error"] for row in rows):
         raise typer.Exit(EXIT_NO)
 
@@ -71,44 +68,46 @@ def set_(
     arguments: Annotated[
         str | None, typer.Option("--arguments", help="What its runs are given from now on, as JSON.")
     ] = None,
+    url: Url = None,
+    key: Key = None,
 ) -> None:
     """Change when a schedule is due, or what its runs are given."""
-    job = find_job(name)
-    given = None if arguments is None else parse_arguments(job, arguments)
-    wanted = expression or job.cron
-    if wanted is None:
-        raise ConfigurationError(f"{name} has no schedule: plan it with `wump jobs run {name}`")
-    cron.check_cron(wanted)
-
-    async def work(connection: AsyncConnection) -> None:
-        await add_schedules(connection)
-        if expression is not None or given is None:
-            await schedules.set_schedule_cron(connection, name, wanted, custom=expression is not None)
-        if given is not None:
-            await schedules.set_schedule_arguments(connection, name, given)
-
-    run_on_ledger(work)
-    err.print(f"wump: {name} is due at {wanted!r}", markup=False)
+    changes: dict[str, Any] = {}
+    if arguments is not None:
+        changes["arguments"] = parse_arguments(find_job(name), arguments)
+    if expression is not None:
+        cron.check_cron(expression)
+    if expression is not None or arguments is None:
+        changes["cron"] = expression
+    row = _change(open_ledger(url, key), name, changes)
+    err.print(f"wump: {name} is due at {row['cron']!r}", markup=False)
 
 
 @schedule.command(epilog="Example: `wump schedule pause clean_up`")
-def pause(name: Name) -> None:
+def pause(name: Name, url: Url = None, key: Key = None) -> None:
     """Let a schedule make nothing due. Moments that pass meanwhile are not made up for."""
-    _set_paused(name, True)
+    _change(open_ledger(url, key), name, {"paused": True})
+    err.print(f"wump: {name} is paused", markup=False)
 
 
 @schedule.command(epilog="Example: `wump schedule resume clean_up`")
-def resume(name: Name) -> None:
+def resume(name: Name, url: Url = None, key: Key = None) -> None:
     """Go on with a schedule that was paused, from its next moment."""
-    _set_paused(name, False)
+    _change(open_ledger(url, key), name, {"paused": False})
+    err.print(f"wump: {name} goes on", markup=False)
 
 
-def _set_paused(name: str, paused: bool) -> None:
-    async def work(connection: AsyncConnection) -> bool:
-        await add_schedules(connection)
-        return await schedules.set_schedule_paused(connection, name, paused)
+def _refuse_early_options(context: typer.Context) -> None:
+    """What stands before `set` is of the list alone; not to say so would change the schedules of another wump."""
+    for name in ("url", "key"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ConfigurationError(f"--{name}: write it after `{context.invoked_subcommand}`")
 
-    if not run_on_ledger(work):
-        names = ", ".join(sorted(name for name, job in JOBS.items() if job.cron)) or "none"
-        raise ConfigurationError(f"there is no schedule {name!r}: there is {names}")
-    err.print(f"wump: {name} {'is paused' if paused else 'goes on'}", markup=False)
+
+def _change(ledger: Ledger, name: str, changes: Mapping[str, Any]) -> Row:
+    row = ledger.change_schedule(name, changes)
+    if row is None:
+        names = ", ".join(item["name"] for item in ledger.list_schedules()) or "none, as no scheduler has run"
+        raise ConfigurationError(f"there is no schedule {name!r}: there is {names}; `wump jobs run` plans other jobs")
+    return row

@@ -75,7 +75,7 @@ class DependentsParameters(CursorParameters):
     repeated: ClassVar[tuple[str, ...]] = ("include",)
 
     sort: Sort = Field("repositories", description="By what to sort.")
-    order: Literal["desc", "asc"] = Field("desc", description="Unknown values come last; with `asc`, first.")
+    order: Literal["desc", "asc"] = Field("desc", description="Unknown values come last, by repositories.")
     state: Literal["current", "past"] = Field(
         "current", description="`past`: those that depended on it once and do no more; with `kind` and `q` only."
     )
@@ -224,8 +224,10 @@ async def _list_page(asked: Asked, wanted: DependentsParameters, limit: int) -> 
     query = ("dependents", package["key"], wanted.sort, wanted.order, *sorted(rows_wanted.filters.items()))
     after = None
     if cursor:
-        rank, key = read_cursor(query, cursor, [str, int])
-        after = (str(rank), int(key))
+        part, rank, key = read_cursor(query, cursor, [int, str, int])
+        after = (int(part), str(rank), int(key))
+        if not 0 <= after[0] < len(rows_wanted.parts):
+            raise Problem("invalid-cursor", "cursor: it was altered")
     try:
         found = await answers.list_dependent_organizations(
             asked.connection, package["key"], rows_wanted, after=after, limit=limit

@@ -1,14 +1,15 @@
 """What the API reads: fixed statements, each bounded by the size of a page and not by a package's popularity.
 
 All run on a connection of asyncpg's own, without a layer above. The text of a page depends only on the sort, on which
-filters are on and on the scope, never on a value. Filters that an index of the sort holds (`HELD`) make a page one
+filters are on and on the scope, never on a value. Filters that an index of the sort holds (`is_held`) make a page one
 range of it. All others are looked for in a walk: a bounded number of rows of that range, in their order, of which those
-that pass are shown; where it ended, the next page goes on. A stream is the same statement without an end, read in
-chunks from one snapshot.
+that pass are shown; where it ended, the next page goes on. By stars or activity, the list has two parts: the rows of
+which these are known, and behind them the others, by repositories. A stream is the same statements without an end, read
+in chunks from one snapshot.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -16,25 +17,25 @@ from uuid import UUID
 from asyncpg import Connection
 
 from wump_core.store.base import prefix_end
-from wump_core.store.dependents import ACTIVITY_RANK, SCOPE_COLUMNS, SHOWN_COLUMNS, STARS_RANK, TOTALS
+from wump_core.store.dependents import NARROW_SCOPES, SCOPE_COLUMNS, SHOWN_COLUMNS
 from wump_core.store.takedowns import is_suppressed
 
 Row = Mapping[str, Any]
 
 SORTS: Mapping[str, tuple[str, str]] = {
     "repositories": ("repositories", "integer"),
-    "stars": (STARS_RANK, "bigint"),
-    "last_activity": (ACTIVITY_RANK, "timestamptz"),
+    "stars": ("stars", "bigint"),
+    "last_activity": ("last_activity_at", "timestamptz"),
 }
-"""Sort → (the ranked expression, its type). Unknown values rank below all others."""
+"""Sort → (the column, its type)."""
 FILTERS: Mapping[str, str] = {
     "scope": "{} > 0",
     "min_repositories": "repositories >= {}::integer",
     "kind": "kind = {}::text",
     "state": "NOT EXISTS (SELECT FROM dependencies d WHERE d.package_id = $1"
     f" AND d.organization_id = a.organization_id AND d.scopes <> 0) AND NOT {is_suppressed('a')}",
-    "min_stars": f"{STARS_RANK} >= {{}}::bigint",
-    "active_since": f"{ACTIVITY_RANK} >= {{}}::timestamptz",
+    "min_stars": "stars >= {}::bigint",
+    "active_since": "last_activity_at >= {}::timestamptz",
     "first_seen_after": "first_seen_at > {}::timestamptz",
     "provider": "{}::text = ANY (providers)",
     "q": "starts_with(login, {}::text)",
@@ -46,7 +47,11 @@ HELD: Mapping[str, tuple[str, ...]] = {
     "stars": ("min_stars",),
     "last_activity": ("active_since",),
 }
-"""Sort → the filters that its indexes hold: with no others, a page is one range of one index, and full but the last."""
+"""Sort → the filters that its indexes hold, but for the scope `runtime`, which has none. With no others, a page is one
+range of one index, and full but the last, or the last of those whose rank is known."""
+UNKNOWN = {sort: f"unknown_{column}" for sort, (column, _) in SORTS.items() if sort != "repositories"}
+"""Sort → the filter that only rows pass of which its column is unknown. It is none that a client can ask for."""
+_CONDITIONS = {**FILTERS, **{name: f"{SORTS[sort][0]} IS NULL" for sort, name in UNKNOWN.items()}}
 OF_CURRENT = ("scope", "min_repositories", "min_stars", "active_since", "first_seen_after", "provider")
 """Filters by what is counted: nothing is, of those that depend on a package no more."""
 WALKED = 1_000
@@ -57,7 +62,7 @@ NAMED = 150
 """Organizations whose login begins as wanted, that are looked up one by one; with more, the list is walked."""
 CHUNK_ROWS = 250
 """Rows of a stream that are in memory at once."""
-_NO_VALUE = ("scope", "state")
+_NO_VALUE = ("scope", "state", *UNKNOWN.values())
 
 
 @cache
@@ -114,15 +119,15 @@ def _parts(
     """The rank, the order with a place for it, and the conditions: those that an index holds, and the others."""
     rank, rank_type = SORTS[sort]
     places = _places(filters)
-    read, shown = ["package_id = $1", *_listed(sort, filters)], []
+    read, shown = ["package_id = $1", *_listed(sort, filters, scope)], []
     for name in filters:
-        condition = FILTERS[name].format(SCOPE_COLUMNS[scope] if name == "scope" else places.get(name, ""))
-        if name == "min_repositories" and sort == "repositories" and "scope" in filters:
+        condition = _CONDITIONS[name].format(SCOPE_COLUMNS[scope] if name == "scope" else places.get(name, ""))
+        if name == "min_repositories" and sort == "repositories" and scope in NARROW_SCOPES:
             # For the narrow index of the scope. Were the minimum plainly compared, the planner could see that the rows
             # are in the index of the whole list too, and walk that one for a scope that few use.
             condition = f"repositories >= (SELECT {places[name]}::integer)"
         if not (named and name == "q"):
-            (read if name in HELD[sort] else shown).append(condition)
+            (read if is_held(sort, name, scope) else shown).append(condition)
     if after:
         place, comparison = 3 + len(places), ">" if ascending else "<"
         read.append(f"({rank}, organization_id) {comparison} (${place}::text::{rank_type}, ${place + 1}::bigint)")
@@ -134,15 +139,20 @@ def _places(filters: tuple[str, ...]) -> dict[str, str]:
     return {name: f"${place}" for place, name in enumerate((f for f in filters if f not in _NO_VALUE), start=3)}
 
 
-def _listed(sort: str, filters: tuple[str, ...]) -> list[str]:
+def is_held(sort: str, name: str, scope: str = "") -> bool:
+    """Whether an index of the sort holds this filter; for that of a scope, `scope` says which."""
+    return name in HELD[sort] and not (name == "scope" and scope not in NARROW_SCOPES)
+
+
+def _listed(sort: str, filters: tuple[str, ...], scope: str) -> list[str]:
     """Which rows are in the list at all, said so that the planner takes the one index that is made for it."""
     if "state" in filters:
         return ["repositories = 0"]
     if sort != "repositories":
         # The index of the default sort has another condition. Were it one, the planner, who doesn't know the package,
         # would sort all rows of a popular one from the index that holds them.
-        return ["repositories <> 0"]
-    return [] if "scope" in filters else ["repositories > 0"]
+        return ["repositories <> 0", f"{SORTS[sort][0]} IS NOT NULL"]
+    return [] if scope in NARROW_SCOPES else ["repositories > 0"]
 
 
 def _named(filters: tuple[str, ...]) -> str:
@@ -164,21 +174,30 @@ class Wanted:
 
     @property
     def on(self) -> tuple[str, ...]:
-        """Names of the filters that are on, in the order of `FILTERS`."""
-        return tuple(name for name in FILTERS if name in self.filters)
+        """Names of the filters that are on, in the order of their parameters."""
+        return tuple(name for name in _CONDITIONS if name in self.filters)
 
     @property
     def walks(self) -> bool:
         """Whether a page is looked for in a walk, since no index holds it."""
-        return not set(self.on) <= set(HELD[self.sort])
+        scope = self.filters.get("scope", "")
+        return not all(is_held(self.sort, name, scope) for name in self.filters)
+
+    @property
+    def parts(self) -> Sequence["Wanted"]:
+        """The lists that it is made of, one behind the other. Of the past, all ranks are equal."""
+        if "state" in self.filters:
+            return [replace(self, sort="repositories")]
+        if self.sort == "repositories" or HELD[self.sort][0] in self.filters:
+            return [self]
+        return [self, replace(self, sort="repositories", filters={**self.filters, UNKNOWN[self.sort]: True})]
 
     def statement(self, *, after: bool, walk: bool, named: bool = False) -> str:
-        """The text of its page, or, without a walk and with no limit, of all. Of the past, all ranks are equal."""
-        sort = "repositories" if "state" in self.filters else self.sort
+        """The text of a part's page, or, without a walk and with no limit, of all of it."""
         scope = self.filters.get("scope", "")
         if walk:
-            return walk_statement(sort, self.on, scope=scope, ascending=self.ascending, after=after)
-        return page_statement(sort, self.on, scope=scope, ascending=self.ascending, after=after, named=named)
+            return walk_statement(self.sort, self.on, scope=scope, ascending=self.ascending, after=after)
+        return page_statement(self.sort, self.on, scope=scope, ascending=self.ascending, after=after, named=named)
 
     @property
     def values(self) -> list[Any]:
@@ -186,37 +205,63 @@ class Wanted:
         return [self.filters[name] for name in self.on if name not in _NO_VALUE]
 
 
+Place = tuple[int, str, int]
+"""Where a page ended: the part of the list, and the rank and key of its last row there; no rank: before its first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Rows of a page, and the rank and key after which the next one goes on; null: that was all."""
+    """Rows of a page, and where the next one goes on; null: that was all."""
 
     rows: Sequence[Any]
-    go_on: tuple[str, int] | None
+    go_on: Place | None
 
 
 async def list_dependent_organizations(
-    connection: Connection, package_id: int, wanted: Wanted, *, after: tuple[str, int] | None, limit: int
+    connection: Connection, package_id: int, wanted: Wanted, *, after: Place | None, limit: int
 ) -> Found:
-    """One page of the answer, from the rank and key after which it goes on.
+    """One page of the answer, from where the one before ended.
 
     It may hold less than `limit`, or nothing, though more follows: where no index holds it, it reads `WALKED` rows.
     """
-    values = wanted.values
-    named = None
-    if "q" in wanted.filters:
-        named = await _list_keys_of_logins(connection, wanted.filters["q"])
-        if named is not None:
-            values[list(_places(wanted.on)).index("q")] = named
-    walk = named is None and wanted.walks
-    statement = wanted.statement(after=after is not None, walk=walk, named=named is not None)
+    prefix = wanted.filters.get("q")
+    named = None if prefix is None else await _list_keys_of_logins(connection, prefix)
+    number, rank, key = after or (0, "", 0)
+    parts, rows = wanted.parts, list[Any]()
+    while number < len(parts):
+        if len(rows) == limit:
+            return Found(rows, (number, "", 0))
+        start = (rank, key) if rank else None
+        some, go_on = await _list_part(connection, package_id, parts[number], named, start, limit - len(rows))
+        rows += some
+        if go_on:
+            return Found(rows, (number, *go_on))
+        number, rank = number + 1, ""
+    return Found(rows, None)
+
+
+async def _list_part(
+    connection: Connection,
+    package_id: int,
+    part: Wanted,
+    named: Sequence[int] | None,
+    after: tuple[str, int] | None,
+    limit: int,
+) -> tuple[Sequence[Any], tuple[str, int] | None]:
+    """Rows of one part, and rank and key to go on from; null: it has no more. `named` are the keys of whom `q` fits."""
+    values = part.values
+    if named is not None:
+        values[list(_places(part.on)).index("q")] = named
+    walk = named is None and part.walks
+    statement = part.statement(after=after is not None, walk=walk, named=named is not None)
     rows = await connection.fetch(statement, package_id, limit + 1, *values, *(after or ()))
     if walk:
-        return _found_in_walk(rows, limit, walk_length(wanted.on))
+        return _found_in_walk(rows, limit, walk_length(part.on))
     page = rows[:limit]
-    return Found(page, (page[-1]["rank"], page[-1]["organization_id"]) if len(rows) > limit else None)
+    return page, (page[-1]["rank"], page[-1]["organization_id"]) if len(rows) > limit else None
 
 
-def _found_in_walk(rows: Sequence[Any], limit: int, length: int) -> Found:
+def _found_in_walk(rows: Sequence[Any], limit: int, length: int) -> tuple[Sequence[Any], tuple[str, int] | None]:
     passing = [row for row in rows if row["passes"]]
     page = passing[:limit]
     if len(passing) > limit:
@@ -225,7 +270,7 @@ def _found_in_walk(rows: Sequence[Any], limit: int, length: int) -> Found:
         last = rows[-1]
     else:
         last = None
-    return Found([row[:-2] for row in page], last and (last["rank"], last["organization_id"]))
+    return [row[:-2] for row in page], last and (last["rank"], last["organization_id"])
 
 
 async def _list_keys_of_logins(connection: Connection, prefix: str) -> list[int] | None:
@@ -251,25 +296,16 @@ async def stream_dependent_organizations(
         connection: One that nothing was asked on yet; it is in a transaction of the stream's own meanwhile.
         limit: Rows at the most; null: all.
     """
-    statement = wanted.statement(after=False, walk=False)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         # Without a limit, Postgres would rather sort everything before the first row than walk the index.
         await connection.execute("SET LOCAL cursor_tuple_fraction = 0.01")
-        await connection.fetch(f"DECLARE answer NO SCROLL CURSOR FOR {statement}", package_id, limit, *wanted.values)
-        while rows := await connection.fetch(f"FETCH {CHUNK_ROWS} FROM answer"):
-            yield rows
-
-
-async def list_purls_named(connection: Connection, purls: Sequence[str]) -> list[str]:
-    """Which of these packages are known."""
-    rows = await connection.fetch("SELECT purl FROM packages WHERE purl = ANY($1::text[]) ORDER BY purl", purls)
-    return [row["purl"] for row in rows]
-
-
-async def get_package(connection: Connection, purl: str) -> Row | None:
-    """A package with its repository, owner, totals, and what its providers were asked; what is nested is JSON text."""
-    row: Row | None = await connection.fetchrow(PACKAGE_STATEMENT, purl)
-    return row
+        for part in wanted.parts:
+            statement = part.statement(after=False, walk=False)
+            await connection.fetch(f"DECLARE answer NO SCROLL CURSOR FOR {statement}", package_id, limit, *part.values)
+            while rows := await connection.fetch(f"FETCH {CHUNK_ROWS} FROM answer"):
+                limit = None if limit is None else limit - len(rows)
+                yield rows
+            await connection.execute("CLOSE answer")
 
 
 async def list_dependent_repositories(
@@ -304,29 +340,6 @@ async def list_package_dependencies(
     return await connection.fetch(_DEPENDENCIES, package_id, after, limit, only)
 
 
-async def get_organization_by_id(connection: Connection, public_id: UUID) -> Row | None:
-    """The organization of that public id, or the one that it was merged into."""
-    row: Row | None = await connection.fetchrow(
-        "SELECT o.id, o.public_id, o.host, o.login, o.kind FROM organizations given"
-        " JOIN organizations o ON o.id = coalesce(given.merged_into, given.id)"
-        f" WHERE given.public_id = $1 AND NOT {is_suppressed('o')}",
-        public_id,
-    )
-    return row
-
-
-async def list_organizations_by_login(connection: Connection, login: str, host: str | None) -> Sequence[Row]:
-    """Organizations of that case-folded login, at most ten; on one host, or on any."""
-    return await connection.fetch(
-        "SELECT DISTINCT o.id, o.public_id, o.host, o.login, o.kind FROM accounts a"
-        " JOIN organizations o ON o.id = a.organization_id"
-        f" WHERE a.login = $1 AND ($2::text IS NULL OR a.host = $2) AND NOT {is_suppressed('o')}"
-        " ORDER BY o.host LIMIT 10",
-        login,
-        host,
-    )
-
-
 _STATEMENT_ID = "md5(so.id || ' ' || s.fingerprint)::uuid"
 _STATEMENT_COLUMNS = (
     f"s.id AS key, {_STATEMENT_ID} AS id, x.purl AS package,"
@@ -334,33 +347,6 @@ _STATEMENT_COLUMNS = (
     " s.direct, s.requirement, s.resolved_version, s.alias, s.groups, s.marker, s.field, s.line, s.first_seen_at,"
     " so.checked_at, so.path, so.url || coalesce('#L' || s.line, '') AS url, so.mark, so.refuted"
 )
-_COUNTS = ", ".join(f"coalesce(t.{name}, 0) + unfolded.{name} AS {name}" for name in TOTALS)
-PACKAGE_STATEMENT = f"""
-    SELECT p.id AS key, p.public_id AS id, p.purl, p.ecosystem, p.name, p.tracked, p.provider, p.latest_version,
-           p.description, p.homepage, p.licences, p.funding, p.deprecated, p.repository_directory,
-           p.repository_verified, p.dependencies_unknown, p.missing, p.fetched_at,
-           r.host AS repository_host, r.path AS repository_path,
-           o.public_id AS organization_id, o.host AS organization_host, o.login AS organization_login, o.kind,
-           {_COUNTS},
-           greatest(t.as_of, unfolded.as_of, p.fetched_at) AS as_of,
-           (SELECT coalesce(jsonb_agg(jsonb_build_object('provider', s.provider, 'capability', s.capability,
-                   'last_attempt_at', s.last_attempt_at, 'last_ok_at', s.last_ok_at, 'error', s.error)
-                   ORDER BY s.capability, s.provider), '[]')
-              FROM provider_subjects s WHERE s.subject = p.purl) AS asked,
-           (SELECT coalesce(jsonb_agg(jsonb_build_object('name', v.name, 'title', v.title, 'type', v.provider_type,
-                   'licence', v.licence, 'attribution', v.attribution, 'terms', v.terms,
-                   'capabilities', v.capabilities) ORDER BY v.name), '[]')
-              FROM providers v WHERE v.state = 'active' AND p.ecosystem = ANY (v.ecosystems)) AS providers
-      FROM packages p
-      LEFT JOIN repositories r ON r.id = p.repository_id AND NOT EXISTS (
-        SELECT FROM accounts a WHERE a.id = r.account_id AND {is_suppressed("a")})
-      LEFT JOIN organizations o ON o.id = p.organization_id AND NOT {is_suppressed("o")}
-      LEFT JOIN package_totals t ON t.package_id = p.id
-      CROSS JOIN LATERAL (
-        SELECT {", ".join(f"coalesce(sum(d.{name}), 0)::int AS {name}" for name in TOTALS)},
-               max(d.created_at) AS as_of
-          FROM package_deltas d WHERE d.package_id = p.id) unfolded
-     WHERE p.purl = $1"""
 REPOSITORIES_STATEMENT = f"""
     SELECT d.repository_id AS key, r.public_id AS id, r.host, r.path, r.stars, r.pushed_at, d.scopes, d.direct,
            d.claimed, d.exclusion, d.providers, d.first_seen_at, o.public_id AS organization_id,

@@ -32,29 +32,18 @@ SHOWN_COLUMNS = (
     *("organization_public_id", "host", "login", "kind", "repositories", *SCOPE_COLUMNS.values()),
     *("stars", "last_activity_at", "first_seen_at", "providers", "evidence"),
 )
-STARS_RANK = "coalesce(stars, '-1'::bigint)"
-ACTIVITY_RANK = "coalesce(last_activity_at, '-infinity'::timestamptz)"
+NARROW_SCOPES = tuple(scope for scope in SCOPE_BITS if scope != "runtime")
+"""Scopes with an index of their own. That of the commonest would be written with nearly every row, to pass over few."""
 
 
-def _page_index(name: str, rank: str, include: Iterable[str] = (), where: str = "repositories <> 0") -> Index:
+def _page_index(name: str, rank: str, where: str, include: Iterable[str] = ()) -> Index:
     return Index(
         f"ix_package_organizations_{name}",
         "package_id",
-        rank if rank in SHOWN_COLUMNS else text(rank),
+        rank,
         "organization_id",
         postgresql_include=list(include),
         postgresql_where=text(where),
-    )
-
-
-def _scope_index(scope: str, column: str) -> Index:
-    """Narrow, since few rows are in it: a scope that hardly anyone uses must not be searched for among all."""
-    return Index(
-        f"ix_package_organizations_{scope}",
-        "package_id",
-        "repositories",
-        "organization_id",
-        postgresql_where=text(f"{column} > 0"),
     )
 
 
@@ -81,14 +70,16 @@ package_organizations = Table(
     _page_index(
         "by_repositories",
         "repositories",
-        (column for column in SHOWN_COLUMNS if column != "repositories"),
         "repositories > 0",
+        (column for column in SHOWN_COLUMNS if column != "repositories"),
     ),
-    _page_index("by_stars", STARS_RANK),
-    _page_index("by_last_activity", ACTIVITY_RANK),
-    *(_scope_index(scope, column) for scope, column in SCOPE_COLUMNS.items()),
-    # Of few rows: those that depend no more, and those of whose pairs none counts.
-    _page_index("past", "repositories", where="repositories = 0"),
+    # Only what is known: of a repository that no host was asked about, neither is.
+    _page_index("by_stars", "stars", "repositories <> 0 AND stars IS NOT NULL"),
+    _page_index("by_last_activity", "last_activity_at", "repositories <> 0 AND last_activity_at IS NOT NULL"),
+    # Of few rows each: a scope that hardly anyone uses must not be searched for among all.
+    *(_page_index(scope, "repositories", f"{SCOPE_COLUMNS[scope]} > 0") for scope in NARROW_SCOPES),
+    # Those that depend no more, and those of whose pairs none counts.
+    _page_index("past", "repositories", "repositories = 0"),
 )
 
 TOTALS = ("organizations", "repositories", *EXCLUSIONS)
@@ -182,8 +173,9 @@ def _with_evidence(answers: str, counted: str, proof: str) -> str:
     return f"""
     SELECT answer.package_id, answer.organization_id, o.public_id AS organization_public_id, o.host, o.login, o.kind,
            {counts}, counted.stars, counted.last_activity_at, counted.first_seen_at,
-           ARRAY(SELECT DISTINCT name FROM unnest(string_to_array(counted.provider_names, ',')) name ORDER BY name)
-             AS providers,
+           CASE WHEN strpos(counted.provider_names, ',') = 0 THEN ARRAY[counted.provider_names]
+                ELSE ARRAY(SELECT DISTINCT name FROM unnest(string_to_array(counted.provider_names, ',')) name
+                            ORDER BY name) END AS providers,
            CASE WHEN s.id IS NOT NULL THEN {_EVIDENCE} END AS evidence
       FROM {answers} answer
       JOIN organizations o ON o.id = answer.organization_id

@@ -12,6 +12,7 @@ from sqlalchemy import Boolean, CheckConstraint, Column, Integer, SmallInteger, 
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wump_core.errors import ConfigurationError
 from wump_core.store.base import metadata, time_column
 
 schedules = Table(
@@ -25,6 +26,7 @@ schedules = Table(
     Column("queue", Text, nullable=False, server_default="low"),
     Column("cron", Text, nullable=False, comment="Minute, hour, day of month, month, day of week; in UTC."),
     Column("custom", Boolean, nullable=False, server_default=text("false"), comment="An operator has set cron."),
+    Column("own_cron", Text, comment="What the job's code says; null: no scheduler has so far."),
     time_column("next_at", comment="Null: to be worked out, or it can't be, see error."),
     time_column("last_fire_at", comment="The moment that its last run stands for."),
     Column("skipped", Integer, nullable=False, server_default=text("0"), comment="Moments without a run before that."),
@@ -33,7 +35,17 @@ schedules = Table(
     CheckConstraint("queue IN ('high', 'normal', 'low')", name="queue"),
 )
 
-_SHOWN = "name, job, subject, arguments, queue, cron, custom, next_at, last_fire_at, skipped, paused_at, error"
+_SHOWN = (
+    "name, job, subject, arguments, queue, cron, custom, own_cron, next_at, last_fire_at, skipped, paused_at, error"
+)
+_SHOWN_WITH_LAST_RUN = (
+    f"SELECT {', '.join('s.' + column for column in _SHOWN.split(', '))}, last.id AS last_execution,"
+    " last.state AS last_state, last.outcome AS last_outcome, last.finished_at AS last_finished_at"
+    " FROM schedules s LEFT JOIN LATERAL (SELECT public_id AS id, state, outcome, finished_at"
+    "   FROM job_executions e WHERE e.schedule = s.name ORDER BY e.fire_at DESC LIMIT 1) last ON true"
+)
+_OWN_CRON = "coalesce(own_cron, CASE WHEN NOT custom THEN cron END)"
+"""A scheduler that doesn't know the column has left it empty."""
 
 
 async def save_schedule(
@@ -42,15 +54,15 @@ async def save_schedule(
     """Make a schedule as the job's code states it, or bring it up to date; what an operator set stays."""
     await connection.execute(
         text(
-            "INSERT INTO schedules AS s (name, job, subject, cron, queue, arguments_version)"
-            " VALUES (:name, :job, :subject, :cron, :queue, :version) ON CONFLICT (name) DO UPDATE SET"
-            " job = excluded.job, subject = excluded.subject, queue = excluded.queue,"
+            "INSERT INTO schedules AS s (name, job, subject, cron, own_cron, queue, arguments_version)"
+            " VALUES (:name, :job, :subject, :cron, :cron, :queue, :version) ON CONFLICT (name) DO UPDATE SET"
+            " own_cron = excluded.own_cron, job = excluded.job, subject = excluded.subject, queue = excluded.queue,"
             " arguments_version = excluded.arguments_version,"
             " cron = CASE WHEN s.custom THEN s.cron ELSE excluded.cron END,"
             " error = CASE WHEN s.custom OR s.cron = excluded.cron THEN s.error END,"
             " next_at = CASE WHEN s.custom OR s.cron = excluded.cron THEN s.next_at END"
-            " WHERE (s.job, s.subject, s.queue, s.arguments_version)"
-            "   IS DISTINCT FROM (excluded.job, excluded.subject, excluded.queue, excluded.arguments_version)"
+            " WHERE (s.own_cron, s.job, s.subject, s.queue, s.arguments_version) IS DISTINCT FROM"
+            "   (excluded.own_cron, excluded.job, excluded.subject, excluded.queue, excluded.arguments_version)"
             "   OR (NOT s.custom AND s.cron <> excluded.cron)"
         ),
         {"name": name, "job": job, "subject": subject, "cron": cron, "queue": queue, "version": version},
@@ -93,15 +105,42 @@ async def save_schedule_error(connection: AsyncConnection, name: str, error: str
     )
 
 
-async def set_schedule_cron(connection: AsyncConnection, name: str, cron: str, *, custom: bool = True) -> bool:
+async def change_schedule(
+    connection: AsyncConnection, name: str, changes: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """Change what is given of `cron` (null: back to the job's own), `arguments` and `paused`; the caller checked them.
+
+    Returns the schedule as it is then; null if there is none of this name.
+
+    Raises:
+        ConfigurationError: The job's own expression is not known.
+    """
+    if "arguments" in changes:
+        await set_schedule_arguments(connection, name, changes["arguments"])
+    if "paused" in changes:
+        await set_schedule_paused(connection, name, changes["paused"])
+    is_set = "cron" not in changes or await set_schedule_cron(connection, name, changes["cron"])
+    row = await get_schedule(connection, name)
+    if row is not None and not is_set:
+        raise ConfigurationError(
+            "the job's own expression is not known: give one, or start a scheduler of this version first"
+        )
+    return row
+
+
+async def set_schedule_cron(connection: AsyncConnection, name: str, cron: str | None) -> bool:
     """Set when a schedule is due; false if there is none of this name. The caller has checked the expression.
 
     Args:
-        custom: An operator's wish, which stays when the job's own changes.
+        cron: An operator's wish, which stays when the job's own changes. Null: the job's own; false if it isn't known.
     """
     result = await connection.execute(
-        text("UPDATE schedules SET cron = :cron, custom = :custom, next_at = NULL, error = NULL WHERE name = :name"),
-        {"name": name, "cron": cron, "custom": custom},
+        text(
+            f"UPDATE schedules SET cron = coalesce(CAST(:cron AS text), {_OWN_CRON}), own_cron = {_OWN_CRON},"
+            " custom = CAST(:cron AS text) IS NOT NULL, next_at = NULL, error = NULL"
+            f" WHERE name = :name AND coalesce(CAST(:cron AS text), {_OWN_CRON}) IS NOT NULL"
+        ),
+        {"name": name, "cron": cron},
     )
     return result.rowcount == 1
 
@@ -129,13 +168,12 @@ async def set_schedule_arguments(connection: AsyncConnection, name: str, argumen
 
 async def list_schedules(connection: AsyncConnection) -> list[Mapping[str, Any]]:
     """All schedules by name, each with its last run: last_state, last_outcome, last_finished_at."""
-    rows = await connection.execute(
-        text(
-            f"SELECT {', '.join('s.' + column for column in _SHOWN.split(', '))}, last.id AS last_execution,"
-            " last.state AS last_state, last.outcome AS last_outcome, last.finished_at AS last_finished_at"
-            " FROM schedules s LEFT JOIN LATERAL (SELECT public_id AS id, state, outcome, finished_at"
-            "   FROM job_executions e WHERE e.schedule = s.name ORDER BY e.fire_at DESC LIMIT 1) last ON true"
-            " ORDER BY s.name"
-        )
-    )
+    rows = await connection.execute(text(f"{_SHOWN_WITH_LAST_RUN} ORDER BY s.name"))
     return [row._mapping for row in rows]
+
+
+async def get_schedule(connection: AsyncConnection, name: str) -> Mapping[str, Any] | None:
+    """One schedule, as `list_schedules` has it."""
+    rows = await connection.execute(text(f"{_SHOWN_WITH_LAST_RUN} WHERE s.name = :name"), {"name": name})
+    row = rows.one_or_none()
+    return None if row is None else row._mapping
