@@ -10,9 +10,8 @@ import csv
 import gzip
 import io
 import tarfile
-import zlib
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -20,6 +19,8 @@ from itertools import chain
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, NoReturn, cast
+
+from isal import igzip_lib, igzip_threaded
 
 from wump_core.errors import InvalidDump
 
@@ -144,15 +145,16 @@ def _open_tar(path: Path) -> Generator[tarfile.TarFile]:
     with path.open("rb") as packed:
         is_packed = packed.read(2) == b"\x1f\x8b"
         packed.seek(0)
-        stream: Any = _Bounded(packed, path, total=path.stat().st_size, is_packed=is_packed)
-        with reading_dump(lambda: path.name):
-            try:
-                archive = tarfile.TarFile.open(fileobj=stream, mode="r|", bufsize=_BLOCK, tarinfo=_Info)
-            except tarfile.ReadError as error:
-                expected = "expected a tar, packed with gzip or not; unpack what is anything else, and name the folder"
-                raise InvalidDump(f"{path.name}: the archive can't be read: {error}: {expected}") from None
-        with archive:
-            yield archive
+        with closing(_Bounded(packed, path, total=path.stat().st_size, is_packed=is_packed)) as content:
+            stream: Any = content
+            with reading_dump(lambda: path.name):
+                try:
+                    archive = tarfile.TarFile.open(fileobj=stream, mode="r|", bufsize=_BLOCK, tarinfo=_Info)
+                except tarfile.ReadError as error:
+                    expected = "expected a tar, packed with gzip or not; unpack what is anything else, name the folder"
+                    raise InvalidDump(f"{path.name}: the archive can't be read: {error}: {expected}") from None
+            with archive:
+                yield archive
 
 
 class _Bounded(io.RawIOBase):
@@ -161,7 +163,8 @@ class _Bounded(io.RawIOBase):
     def __init__(self, file: IO[bytes], path: Path, *, done: int = 0, total: int, is_packed: bool = False) -> None:
         self._file = file
         self._name = path.name
-        self._content: Any = gzip.GzipFile(fileobj=file) if is_packed else file
+        # Unpacked ahead by a thread, which needs another processor for it and hardly ever the interpreter.
+        self._content: Any = igzip_threaded.open(file, "rb", block_size=_BLOCK) if is_packed else file
         self._grown = 0
         self._done = done
         self._progress = _progress.get() or DumpProgress()
@@ -174,6 +177,12 @@ class _Bounded(io.RawIOBase):
         if self._grown > FREE_BYTES and self._grown > MAX_GROWTH * self._file.tell():
             raise InvalidDump(f"{self._name} grows more than {MAX_GROWTH} times when it is unpacked: it is no dump")
         return block
+
+    def close(self) -> None:
+        """Ends the thread that unpacks."""
+        if self._content is not self._file:
+            self._content.close()
+        super().close()
 
 
 class _Info(tarfile.TarInfo):
@@ -194,7 +203,7 @@ def reading_dump(place: Callable[[], str]) -> Generator[None]:
         raise InvalidDump(f"{place()}: the archive ends in the middle") from None
     except tarfile.TarError as error:
         raise InvalidDump(f"{place()}: the archive can't be read: {error}") from None
-    except (zlib.error, gzip.BadGzipFile) as error:
+    except (igzip_lib.IsalError, gzip.BadGzipFile) as error:  # ty: ignore[invalid-exception-caught]
         raise InvalidDump(f"{place()}: the archive is damaged: {error}") from None
     except csv.Error as error:
         raise InvalidDump(f"{place()}: this is no CSV: {error}") from None

@@ -90,6 +90,10 @@ def change(file: str, old: str, new: str) -> Callable[[Path], None]:
             change("dependencies", "12,t,json", "97,t,json"),
             "data/dependencies.csv, row 1 (line 2), column crate_id: 97",
         ),
+        (
+            change("dependencies", ",^1,,41", ",^1,,"),
+            "data/dependencies.csv, row 1 (line 2), column version_id: '' is no id",
+        ),
         (change("dependencies", ",^0,,39", ",^0,,96"), "data/dependencies.csv, row 4 (line 5), column version_id: 96"),
         (change("dependencies", "502,2,f", "502,3,f"), "column kind: '3' is none of 0 (normal), 1 (build) and 2 (dev)"),
         (change("dependencies", "501,0,t", "501,0,yes"), "row 1 (line 2), column optional: 'yes' is neither t nor f"),
@@ -98,6 +102,10 @@ def change(file: str, old: str, new: str) -> Callable[[Path], None]:
             "row 4 (line 5), column target: the row has 8 columns, and the header 10",
         ),
         (change("dependencies", "f,*,,30\n", "f,*,,30"), "row 5 (line 6), column target: the file ends in the middle"),
+        (
+            change("dependencies", "502,2,f", "501,2,f"),
+            "data/dependencies.csv, row 2 (line 3), column id: it was there before",
+        ),
         (change("versions", '"{""full""', '"{"full""'), "data/versions.csv, row 1 (line 2): this is no CSV"),
     ],
 )

@@ -69,8 +69,8 @@ async def rebuild(engine: AsyncEngine) -> None:
         await _rebuild_answers(connection, is_first=is_first)
     async with engine.connect() as connection:
         maintenance = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        for table in ("dependencies", "package_organizations", "package_totals", "package_deltas"):
-            await maintenance.execute(text(f"VACUUM (ANALYZE) {table}"))
+        await maintenance.execute(text("VACUUM dependencies"))
+        await maintenance.execute(text("VACUUM (ANALYZE) package_organizations, package_totals, package_deltas"))
 
 
 async def _rebuild_dependencies(connection: AsyncConnection, *, is_first: bool) -> None:

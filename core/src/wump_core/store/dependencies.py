@@ -72,13 +72,6 @@ GIVEN_PAIRS = (
     "(SELECT * FROM unnest(CAST(:package_ids AS bigint[]), CAST(:repository_ids AS bigint[]))"
     " AS pair(package_id, repository_id))"
 )
-ALL_PAIRS = (
-    "(SELECT s.package_id, so.repository_id FROM statements s JOIN sources so ON so.id = s.source_id"
-    " WHERE s.removed_at IS NULL AND s.direct AND so.repository_id IS NOT NULL"
-    " UNION SELECT package_id, repository_id FROM dependencies)"
-)
-
-
 # The one definition of what a dependency row says of its statements. The strongest is chosen by facts alone, never
 # by keys, so that the order of jobs does not show. What a lockfile says of indirect dependencies does not count.
 _SAID = """
@@ -109,16 +102,15 @@ def derived_dependencies(pairs: str) -> str:
 
 
 def all_derived_dependencies() -> str:
-    """What all rows say, as SQL that reads every statement once."""
+    """What all rows say, as SQL that reads every statement once; those that nothing states any more come behind."""
+    columns = (*_SAID_COLUMNS, "refuted", "mark")
     return _with_exclusion(
-        ALL_PAIRS,
-        f"LEFT JOIN (SELECT s.package_id, so.repository_id, {_SAID} FROM {_STATEMENTS}"
-        " WHERE so.repository_id IS NOT NULL GROUP BY s.package_id, so.repository_id) found"
-        " ON found.package_id = pair.package_id AND found.repository_id = pair.repository_id"
-        " CROSS JOIN LATERAL (SELECT coalesce(found.scopes, 0::smallint) AS scopes,"
-        " coalesce(found.direct, false) AS direct, coalesce(found.claimed, true) AS claimed,"
-        " coalesce(found.refuted, false) AS refuted, found.mark, found.statement_id,"
-        " coalesce(found.providers, '{}') AS providers, found.first_seen_at) said",
+        f"(SELECT package_id, repository_id, {', '.join(columns)} FROM (SELECT s.package_id, so.repository_id, {_SAID}"
+        f" FROM {_STATEMENTS} WHERE so.repository_id IS NOT NULL GROUP BY s.package_id, so.repository_id) stated"
+        " UNION ALL SELECT package_id, repository_id, 0, false, true, NULL, '{}', NULL, false, NULL FROM dependencies d"
+        f" WHERE NOT EXISTS (SELECT FROM {_STATEMENTS} WHERE so.repository_id = d.repository_id"
+        "   AND s.package_id = d.package_id))",
+        f"CROSS JOIN LATERAL (SELECT {', '.join(f'pair.{column}' for column in columns)}) said",
     )
 
 

@@ -218,7 +218,7 @@ async def _replace_facts(
         organization = None if repository is None else organizations[repository]
         rows.append(_facts_row(key, provider, record, repository, organization))
     await fill_temporary_table(connection, "incoming_packages", _INCOMING, _COLUMNS, rows)
-    found = await connection.execute(_REPLACE_FACTS, {"told_at": told_at})
+    found = (await connection.execute(_REPLACE_FACTS, {"told_at": told_at})).all()
     return {
         row.id: _Owner(
             old_repository=row.old_repository,

@@ -74,7 +74,7 @@ async def _list_keys(connection: AsyncConnection, purls: Collection[str]) -> dic
     rows = await connection.execute(
         text("SELECT purl, id FROM packages WHERE purl = ANY(CAST(:purls AS text[]))"), {"purls": list(purls)}
     )
-    return {row.purl: row.id for row in rows}
+    return {row.purl: row.id for row in rows.all()}
 
 
 async def track_package(connection: AsyncConnection, purl: Purl) -> int:

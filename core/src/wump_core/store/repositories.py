@@ -86,7 +86,7 @@ async def _find_or_add(
 async def _list_repositories(
     connection: AsyncConnection, names: Collection[RepositoryName]
 ) -> dict[RepositoryName, Row[Any]]:
-    rows = await connection.execute(_LIST, name_arrays(names))
+    rows = (await connection.execute(_LIST, name_arrays(names))).all()
     return {(row.host, row.name): row for row in rows}
 
 

@@ -174,11 +174,13 @@ async def add_package_sources(
         records: By the key of the package, each with known dependencies.
         package_ids: Keys of the packages that they name.
     """
-    rows = [
+    saved = await _save_sources(connection, provider, records)
+    # Made while they are sent: the database takes the first ones meanwhile.
+    rows = (
         (source.id, *row)
-        for source in await _save_sources(connection, provider, records)
+        for source in saved
         for row in make_statement_rows(records[source.package_id].dependencies or (), package_ids)
-    ]
+    )
     raw = await raw_connection(connection)
     await raw.copy_records_to_table("statements", columns=["source_id", *STATEMENT_COLUMNS], records=rows)
 

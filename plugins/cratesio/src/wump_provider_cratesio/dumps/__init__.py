@@ -109,7 +109,7 @@ def _read_crates(spill: Spill, name: str, file: IO[bytes]) -> None:
             spill.crates.mark(table.new_key(key, "id", spill.crates), KNOWN)
             yield (int(key), crate, *said)
 
-    spill.add("crates", rows(), len(_CRATES))
+    spill.add("crates", table, rows(), len(_CRATES))
 
 
 def _read_defaults(spill: Spill, name: str, file: IO[bytes]) -> None:
@@ -121,7 +121,7 @@ def _read_defaults(spill: Spill, name: str, file: IO[bytes]) -> None:
             spill.versions.mark(table.new_key(version, "version_id", spill.versions), DEFAULT)
             yield int(version), int(crate), table.row
 
-    spill.add("defaults", rows(), 3)
+    spill.add("defaults", table, rows(), 3)
 
 
 def _read_versions(spill: Spill, name: str, file: IO[bytes]) -> None:
@@ -143,7 +143,7 @@ def _read_versions(spill: Spill, name: str, file: IO[bytes]) -> None:
                 table.refuse("features", "is no JSON")
             yield (number, *said)
 
-    spill.add("versions", rows(), len(_VERSIONS) - 1)
+    spill.add("versions", table, rows(), len(_VERSIONS) - 1)
 
 
 def _read_dependencies(spill: Spill, name: str, file: IO[bytes]) -> None:
@@ -155,28 +155,33 @@ def _read_dependencies(spill: Spill, name: str, file: IO[bytes]) -> None:
     def rows() -> Iterator[tuple[Any, ...]]:
         # Most of all rows of a dump go through here, and most of them are of old versions.
         at_version, at_crate = table.find("version_id"), table.find("crate_id")
+        version: str | None = None
+        number, state = 0, UNKNOWN
         for row in table.whole_rows():
-            version, crate = row[at_version], row[at_crate]
+            crate = row[at_crate]
+            if row[at_version] != version:  # mostly, a version's rows stand together
+                version = row[at_version]
+                number = table.require(version, "version_id", versions, "data/versions.csv")
+                state = versions[number]
             try:
-                state, is_crate = versions[int(version)], crates[int(crate)]
+                is_crate = crates[int(crate)]
             except (IndexError, ValueError):
-                state = is_crate = UNKNOWN
-            if not state or not is_crate or version[0] == "-" or crate[0] == "-":
-                table.require(version, "version_id", versions, "data/versions.csv")
+                is_crate = UNKNOWN
+            if not is_crate or crate[0] == "-":
                 table.require(crate, "crate_id", crates, "data/crates.csv")
             if state == DEFAULT:
-                key, version, crate, alias, requirement, kind, optional, target = table.pick(row)
+                key, _, _, alias, requirement, kind, optional, target = table.pick(row)
                 if kind not in kinds:
                     table.refuse("kind", f"{kind[:40]!r} is none of 0 (normal), 1 (build) and 2 (dev)")
                 if optional not in booleans:
                     table.refuse("optional", f"{optional[:40]!r} is neither t nor f")
                 yield (
-                    *(table.number(key, "id"), table.number(version, "version_id"), table.number(crate, "crate_id")),
+                    *(table.number(key, "id"), number, table.number(crate, "crate_id")),
                     *(alias or None, requirement or None),
                     *(kinds[kind], booleans[optional], target or None),
                 )
 
-    spill.add("dependencies", rows(), len(_DEPENDENCIES))
+    spill.add("dependencies", table, rows(), len(_DEPENDENCIES))
 
 
 _READERS: dict[str, Callable[[Spill, str, IO[bytes]], None]] = {

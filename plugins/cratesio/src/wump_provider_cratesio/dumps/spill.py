@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from wump_core import DumpKeys, InvalidDump
+from wump_core import DumpKeys, DumpTable, InvalidDump
 
 UNKNOWN, KNOWN, DEFAULT = 0, 1, 2
 """What is known of a key; of a version, whether it is its crate's default version."""
@@ -71,15 +71,18 @@ class Spill:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def add(self, table: str, rows: Iterable[tuple[Any, ...]], columns: int) -> None:
-        """Take rows of a table, all of its columns.
+    def add(self, name: str, table: DumpTable, rows: Iterable[tuple[Any, ...]], columns: int) -> None:
+        """Take rows, which are made out of a table's as they are read, with all columns of ours.
 
         Raises:
-            InvalidDump: There is no room left on the disk.
+            InvalidDump: A row can't be read, its key was there before, or there is no room left on the disk.
         """
         with _writing():
             self._connection.execute("BEGIN")
-            self._connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})", rows)
+            try:
+                self._connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * columns)})", rows)
+            except sqlite3.IntegrityError:
+                table.refuse("id", "it was there before")
             self._connection.execute("COMMIT")
 
     def count(self) -> int:
