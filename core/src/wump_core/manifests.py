@@ -9,7 +9,7 @@ only a name.
 import codecs
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
@@ -34,6 +34,7 @@ MAX_PATH_LENGTH = 2_000
 MAX_GLOB_SEGMENTS = 4
 _DEPENDENCIES = TypeAdapter(list[DependencyRecord]).validator
 _ALL_DEPENDENCIES = TypeAdapter(Annotated[list[DependencyRecord], FailFast()]).validator
+_MANIFEST = TypeAdapter(ManifestRecord).validator
 _PORTION = 1_000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _WILDCARD = re.compile(r"[*?]")
@@ -96,21 +97,26 @@ def parse_with(formats: Sequence[Format], path: str, content: bytes, siblings: M
             is nested too deeply, or the parser itself refuses it.
         NoManifest: Formats fit the path, but none of their markers is in the file.
     """
-    if len(path) > MAX_PATH_LENGTH or _UNPRINTABLE.search(path):
+    if len(path) > MAX_PATH_LENGTH or (not path.isprintable() and _UNPRINTABLE.search(path)):
         raise InvalidManifest(f"its path is longer than {MAX_PATH_LENGTH:,} characters or can't be printed: rename it")
     fitting = _list_fitting(tuple(formats), path)
     if not fitting:
         raise InvalidManifest(f"no known format has this name: expected {', '.join(list_globs(formats))}"[:500])
-    chosen = next((item for item in fitting if item.marker in content), None)
-    if chosen is None:
+    for chosen in fitting:
+        if chosen.marker in content:
+            break
+    else:
         raise NoManifest(f"no {fitting[0].name}: it does not hold {fitting[0].marker.decode()!r}")
     if len(content) > chosen.max_bytes:
         raise InvalidManifest(f"larger than {chosen.max_bytes:,} bytes, the most that is read of a {chosen.name}")
-    allowed = {
-        name: text for name, text in siblings.items() if len(text) <= (choose_format(formats, name) or chosen).max_bytes
-    }
+    if siblings:
+        siblings = {
+            name: text
+            for name, text in siblings.items()
+            if len(text) <= (choose_format(formats, name) or chosen).max_bytes
+        }
     try:
-        return chosen.parse(path, content, allowed)
+        return chosen.parse(path, content, siblings)
     except RecursionError:
         raise InvalidManifest("nested too deeply") from None
     except MemoryError:
@@ -118,7 +124,9 @@ def parse_with(formats: Sequence[Format], path: str, content: bytes, siblings: M
 
 
 def _list_fitting(formats: tuple[Format, ...], path: str) -> tuple[Format, ...]:
-    return _list_fitting_end(formats, "/".join(path.rsplit("/", MAX_GLOB_SEGMENTS)[-MAX_GLOB_SEGMENTS:]))
+    if path.count("/") >= MAX_GLOB_SEGMENTS:
+        path = "/".join(path.rsplit("/", MAX_GLOB_SEGMENTS)[-MAX_GLOB_SEGMENTS:])
+    return _list_fitting_end(formats, path)
 
 
 @lru_cache(maxsize=1_024)
@@ -135,7 +143,7 @@ def make_manifest(
     kind: Literal["manifest", "lockfile"],
     project: Project | None = None,
     dependencies: Sequence[Mapping[str, Any]] = (),
-    funding: Iterable[FundingLink] = (),
+    funding: Collection[FundingLink] = (),
     needs: Iterable[str] = (),
     diagnostics: Iterable[Diagnostic] = (),
 ) -> ManifestRecord:
@@ -146,27 +154,38 @@ def make_manifest(
     `partial`, else `ok`.
     """
     wanted = list(dict.fromkeys(needs))
-    records, refused = make_dependencies(dependencies[:MAX_MANIFEST_DEPENDENCIES])
     found: list[Diagnostic] = []  # counts come first, so that they are never among those that are too many
     if (more := len(dependencies) - MAX_MANIFEST_DEPENDENCIES) > 0:
         found.append(Diagnostic(message=f"{more:,} more dependencies were left out"))
+        dependencies = dependencies[:MAX_MANIFEST_DEPENDENCIES]
     if (more := len(wanted) - MAX_NEEDS) > 0:
         found.append(Diagnostic(message=f"{more:,} more files that it names were left out"))
-    found += [*refused, *diagnostics]
-    if (more := len(found) - MAX_DIAGNOSTICS) > 0:
-        found[MAX_DIAGNOSTICS - 1 :] = [Diagnostic(message=f"{more + 1:,} more diagnostics were left out")]
-    return ManifestRecord(
-        path=path,
-        format=format,
-        ecosystem=ecosystem,
-        kind=kind,
-        status="partial" if found else "ok",
-        project=project,
-        dependencies=tuple(records),
-        funding=tuple(islice(funding, MAX_FUNDING_LINKS)),
-        needs=tuple(wanted[:MAX_NEEDS]),
-        diagnostics=tuple(found),
-    )
+    fields: dict[str, Any] = {"path": path, "format": format, "ecosystem": ecosystem, "kind": kind}
+    if project:
+        fields["project"] = project
+    if wanted:
+        fields["needs"] = wanted[:MAX_NEEDS]
+    if funding:
+        fields["funding"] = tuple(islice(funding, MAX_FUNDING_LINKS))
+    counts = len(found)
+    found += diagnostics
+    try:  # nearly always all rows are good: then they are checked in one go with the file
+        return _make_record(fields, dependencies, found)
+    except ValidationError:
+        records, refused = make_dependencies(dependencies)
+        return _make_record(fields, records, found[:counts] + refused + found[counts:])
+
+
+def _make_record(fields: dict[str, Any], dependencies: Sequence[Any], found: list[Diagnostic]) -> ManifestRecord:
+    """The record; what isn't given keeps its default, which costs nothing to check."""
+    if found:
+        if (more := len(found) - MAX_DIAGNOSTICS) > 0:
+            last = Diagnostic(message=f"{more + 1:,} more diagnostics were left out")
+            found = [*found[: MAX_DIAGNOSTICS - 1], last]
+        fields["diagnostics"] = found
+    fields["status"] = "partial" if found else "ok"
+    fields["dependencies"] = dependencies
+    return _MANIFEST.validate_python(fields)
 
 
 def make_dependencies(rows: Sequence[Mapping[str, Any]]) -> tuple[list[DependencyRecord], list[Diagnostic]]:

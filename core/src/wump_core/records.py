@@ -12,6 +12,7 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     ConfigDict,
+    FailFast,
     Field,
     StringConstraints,
     ValidationError,
@@ -143,7 +144,8 @@ class ManifestRecord(Record):
     kind: Literal["manifest", "lockfile"]
     status: Literal["ok", "partial"]
     project: Project | None = None
-    dependencies: tuple[DependencyRecord, ...] = Field(max_length=MAX_MANIFEST_DEPENDENCIES)
+    # The first bad one ends the check: to tell of all would cost a hostile file more than it may take.
+    dependencies: Annotated[tuple[DependencyRecord, ...], FailFast()] = Field(max_length=MAX_MANIFEST_DEPENDENCIES)
     funding: tuple[FundingLink, ...] = Field(
         default=(), max_length=MAX_FUNDING_LINKS, description="Where the project asks for money, as the file says."
     )

@@ -4,6 +4,8 @@ import json
 
 import pytest
 import wump_provider_pypi as provider
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from wump_core import DependencyRecord, ManifestRecord
 
 
@@ -578,3 +580,34 @@ def test_a_lockfile_as_large_as_the_largest_is_read() -> None:
     record = parse("uv.lock", text)
     assert (record.status, len(record.dependencies)) == ("ok", 1_800)
     assert record.dependencies[-1].line == text[: text.index('"p1799"')].count("\n") + 1
+
+
+package_names = st.sampled_from(["six", "flask", "a", "hash", "version"])
+packages = st.dictionaries(
+    package_names,
+    st.sampled_from(["==1", "*", '": {', "a\nb", '"six": {', '"flask":']).map(lambda text: {"version": text}),
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["_meta", "default", "develop", "Docs", "docs"]), packages),
+    st.booleans(),
+    st.integers(0, 60),
+)
+@settings(deadline=None)
+def test_a_line_of_a_pipfile_lock_is_that_of_the_key(
+    document: dict[str, dict[str, dict[str, str]]], ordered: bool, padding: int
+) -> None:
+    document["default"] = document.get("default", {}) | {
+        f"pad{number}": {"version": "==1"} for number in range(padding)
+    }
+    text = json.dumps(document, indent=4, sort_keys=ordered)
+    lines, right, category = text.split("\n"), set(), ""
+    for number, line in enumerate(lines, 1):
+        category = line.strip(' ":{}[],') if line.startswith('    "') else category
+        if line.startswith('        "'):
+            right.add((category, line.strip(' ":{}'), number))
+    found = {(d.field, d.name, d.line) for d in parse("Pipfile.lock", text).dependencies}
+    assert {entry for entry in found if entry[2]} <= right
+    if ordered and all(document.values()) and "\\" not in text:  # as Pipenv writes them
+        assert all(entry[2] for entry in found)

@@ -183,6 +183,56 @@ def test_pdm_and_uv() -> None:
     assert [(diagnostic.field, diagnostic.line) for diagnostic in record.diagnostics] == [("tool.uv.sources.five", 13)]
 
 
+_ROOT = b"""
+[tool.uv.workspace]
+members = ["packages/*"]
+exclude = ["packages/odd"]
+[tool.uv.sources]
+sibling = { workspace = true }
+tqdm = { git = "https://github.com/o/tqdm" }
+own = { path = "vendored/own" }
+torch = { git = "https://github.com/o/torch" }
+"""
+_MEMBER = (
+    b'[project]\nname = "a"\ndependencies = ["Sibling>=1", "tqdm", "own", "torch", "plain"]\n'
+    b'[tool.uv.sources]\nown = { url = "https://files.example/own.zip" }\ntorch = { index = "gpu" }\n'
+)
+
+
+def test_a_member_of_a_uv_workspace_has_the_sources_of_its_root() -> None:
+    path, root = "repo/packages/a/pyproject.toml", "repo/pyproject.toml"
+    alone = provider.parse_manifest(path, _MEMBER, {})
+    assert alone.needs == ("repo/packages/pyproject.toml", root, "pyproject.toml")  # any of these may be the root
+    record = provider.parse_manifest(
+        path, _MEMBER, {root: _ROOT, "pyproject.toml": b"[tool.uv.workspace]\nmembers = ['**']"}
+    )
+    assert record.needs == ("repo/packages/pyproject.toml", root)  # the nearest workspace counts
+    assert [(d.name, d.source, d.purl, d.requirement) for d in record.dependencies] == [
+        ("Sibling", "workspace", None, ">=1"),
+        ("tqdm", "git", None, "https://github.com/o/tqdm"),
+        ("own", "url", None, "https://files.example/own.zip"),
+        ("torch", "registry", "pkg:pypi/torch", None),
+        ("plain", "registry", "pkg:pypi/plain", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [
+        ("packages/odd/pyproject.toml", _ROOT),
+        ("packages/a/deeper/pyproject.toml", _ROOT),
+        ("elsewhere/pyproject.toml", _ROOT),
+        ("packages/a/pyproject.toml", b"[tool.uv.sources]\ntqdm = {path = 'x'}"),
+        ("packages/a/pyproject.toml", b"[tool.uv]\nworkspace = 1\nsources = 2"),
+        ("packages/a/pyproject.toml", b"[[["),
+    ],
+)
+def test_who_is_no_member_has_none_of_them(path: str, root: bytes) -> None:
+    record = provider.parse_manifest(path, b"[project]\ndependencies = ['tqdm']\n", {"pyproject.toml": root})
+    assert [(d.source, d.purl) for d in record.dependencies] == [("registry", "pkg:pypi/tqdm")]
+    assert record.status == "ok"
+
+
 def test_wrong_shapes_are_diagnosed_where_they_stand() -> None:
     record = parse(
         'project = 5\nbuild-system = {requires = "setuptools"}\ndependency-groups = {a = 1}\n'

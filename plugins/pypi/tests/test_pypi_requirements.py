@@ -9,7 +9,7 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from wump_core import make_dependencies, make_purl
 from wump_provider_pypi.markers import parse_marker
-from wump_provider_pypi.requirements import PLAIN, Place, is_marker, make_dependency, parse_requirement
+from wump_provider_pypi.requirements import PLAIN, PLAIN_REFERENCE, Place, is_marker, make_dependency, parse_requirement
 
 
 def read(text: str) -> tuple:
@@ -59,7 +59,7 @@ def test_text_is_kept_as_written(text: str, expected: tuple) -> None:
 )
 def test_the_leading_name_survives_what_is_invalid(text: str, expected: tuple) -> None:
     assert read(text) == expected
-    assert parse_requirement(text, Place(), lenient=True).problem
+    assert parse_requirement(text, Place(), lenient=True)[1]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +149,15 @@ def test_what_is_plain_is_what_packaging_reads(text: str) -> None:
     assert (expected.name, bool(expected.marker)) == (plain["name"], bool(plain["marker"]))
     written = sorted(str(specifier) for specifier in Requirement(f"a {plain['requirement'] or ''}").specifier)
     assert sorted(str(specifier) for specifier in expected.specifier) == written
+
+
+@given(st.from_regex(PLAIN_REFERENCE, fullmatch=True))
+@settings(deadline=None, max_examples=60)
+def test_a_plain_reference_is_what_packaging_reads(text: str) -> None:
+    plain = PLAIN_REFERENCE.fullmatch(text)
+    assert plain is not None
+    expected = Requirement(text)
+    assert (expected.name, expected.url, expected.marker) == (plain["name"], plain["url"], None)
 
 
 @given(st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,12}[A-Za-z0-9])?", fullmatch=True))

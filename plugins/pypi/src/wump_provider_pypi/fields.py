@@ -30,7 +30,7 @@ def is_storable(text: str) -> bool:
 
 def make_storable(text: str) -> str:
     """The text with U+FFFD in place of what can't be stored."""
-    return _UNSTORABLE.sub("\ufffd", text)
+    return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
 
 
 def shorten(text: str, limit: int) -> str:

@@ -18,6 +18,8 @@ MAX_NOTES = 5_000
 class Findings:
     """Dependencies, and what had to be left out. They become records all at once, at the end."""
 
+    __slots__ = ("_notes", "_number_of_notes", "_rows")
+
     def __init__(self) -> None:
         self._rows: list[Row] = []
         self._notes: dict[tuple[str, str | None, int | None], None] = {}
@@ -36,6 +38,8 @@ class Findings:
 
     def stop(self, *, field: str | None = None, line: int | None = None) -> bool:
         """Whether a bound is reached: then the rest is left out, which is noted here."""
+        if len(self._rows) < MAX_DEPENDENCIES and self._number_of_notes < MAX_DIAGNOSTICS - 1:
+            return False
         full = len(self._rows) >= MAX_DEPENDENCIES or (
             self._number_of_notes >= MAX_DIAGNOSTICS - 1
             and (self._number_of_notes >= MAX_NOTES or len(self._notes) >= MAX_DIAGNOSTICS - 1)
@@ -51,15 +55,18 @@ class Findings:
     @property
     def rows(self) -> Sequence[Row]:
         """In the order they were found; one that says the same of the same place twice is told once."""
-        if len({(row["line"], row["name"]) for row in self._rows}) == len(self._rows):
-            return self._rows
-        last_first = {tuple(sorted(row.items())): row for row in reversed(self._rows)}
+        rows = self._rows
+        if len(rows) < 2 or len({row["name"] for row in rows}) == len(rows):  # nearly always
+            return rows
+        if len({(row["line"], row["name"]) for row in rows}) == len(rows):
+            return rows
+        last_first = {tuple(sorted(row.items())): row for row in reversed(rows)}
         return list(last_first.values())[::-1]
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """In the order they were noted."""
-        return tuple(_diagnostic(*note) for note in self._notes)
+        return tuple([_diagnostic(*note) for note in self._notes]) if self._notes else ()
 
     def finish_dependencies(self) -> tuple[DependencyRecord, ...]:
         """The records, for what is no manifest."""

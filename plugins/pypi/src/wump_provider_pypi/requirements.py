@@ -7,7 +7,7 @@ leniently, for the index serves what was uploaded before it checked: the leading
 
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from packaging.markers import Marker
@@ -16,11 +16,13 @@ from packaging.utils import canonicalize_name
 from wump_core import DependencySource, Scope, is_code_host, parse_repository_url
 
 from wump_provider_pypi.fields import MAX_NAME, MAX_TEXT, make_storable, quote, shorten
-from wump_provider_pypi.markers import parse_marker
+from wump_provider_pypi.markers import MarkerMeaning, parse_marker
 
 MAX_REQUIREMENT_LENGTH = 4_000
 MAX_PLAIN_LENGTH = 500
 MAX_GROUPS = 100
+
+ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
 
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?=\Z|[\s\[(<>=!~^;,@'\"])", re.ASCII)
 _WHOLE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
@@ -37,15 +39,21 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@(?=[^/\s])")
 # What nearly all requirements look like. Whatever fits is valid, so that `packaging`, which takes twenty times as
 # long, need not be asked; a test holds this against it.
 _VERSION = r"[0-9]+(?:\.[0-9]+)*"
-_PLAIN_VERSION = rf"{_VERSION}(?:(?:a|b|rc)[0-9]+)?(?:\.post[0-9]+)?(?:\.dev[0-9]+)?"
+_PLAIN_VERSION = rf"{_VERSION}(?:(?:a|b|c|rc)[0-9]+)?(?:\.post[0-9]+)?(?:\.dev[0-9]+)?"
 _CLAUSE = rf"(?:==[ \t]*{_VERSION}\.\*|~=[ \t]*[0-9]+\.{_PLAIN_VERSION}|(?:[<>=!]=|[<>])[ \t]*{_PLAIN_VERSION})"
 _EXTRA = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?"
 PLAIN = re.compile(
-    rf"(?P<name>{_EXTRA})(?:\[[ \t]*{_EXTRA}(?:[ \t]*,[ \t]*{_EXTRA})*[ \t]*\])?[ \t]*"
-    rf"(?P<requirement>{_CLAUSE}(?:[ \t]*,[ \t]*{_CLAUSE})*)?[ \t]*(?:;[ \t]*(?P<marker>[^#\\\n]*[^#\\\s]))?",
+    rf"(?P<name>{_EXTRA})(?:[ \t]*\[[ \t]*{_EXTRA}(?:[ \t]*,[ \t]*{_EXTRA})*[ \t]*\])?[ \t]*"
+    rf"(?P<bracket>\()?(?P<requirement>{_CLAUSE}(?:[ \t]*,[ \t]*{_CLAUSE})*)?(?(bracket)\))"
+    r"[ \t]*(?:;[ \t]*(?P<marker>[^#\\\n]*[^#\\\s]))?",
     re.ASCII,
 )
 """A requirement in its plain form; its marker, if any, is still to be judged."""
+
+PLAIN_REFERENCE = re.compile(
+    rf"(?P<name>{_EXTRA})[ \t]*@[ \t]*(?P<url>[A-Za-z][A-Za-z0-9+.-]*://[!#-&(-:<-\[\]-~]+)", re.ASCII
+)
+"""A direct reference in its plain form, without extras and marker."""
 
 _VARIABLE = (
     r"(?:os_name|sys_platform|platform_machine|platform_system|platform_python_implementation|implementation_name"
@@ -53,6 +61,9 @@ _VARIABLE = (
 )
 _COMPARISON = rf"{_VARIABLE}[ \t]*(?:[<>=!]=|[<>])[ \t]*(?:'[^'\\\n]*'|\"[^\"\\\n]*\")"
 _PLAIN_MARKER = re.compile(rf"{_COMPARISON}(?:[ \t]+(?:and|or)[ \t]+{_COMPARISON})*", re.ASCII)
+
+
+_NO_CHOICE = MarkerMeaning(needs_extra=False, extras=())
 
 
 class Place(NamedTuple):
@@ -63,18 +74,14 @@ class Place(NamedTuple):
     scope: Scope = "runtime"
     groups: tuple[str, ...] = ()
     optional: bool = False
-    direct: bool = True
 
 
 Row = dict[str, Any]
 """The fields of a `DependencyRecord`, without those that have their default."""
 
 
-class Reading(NamedTuple):
-    """What became of one entry: a row, a problem, or both where only a part could be read."""
-
-    dependency: Row | None
-    problem: str | None = None
+Reading: TypeAlias = tuple[Row | None, str | None]
+"""What became of one entry: a row, a problem, or both where only a part could be read; neither for what is nothing."""
 
 
 class _Parts(NamedTuple):
@@ -96,21 +103,23 @@ def parse_requirement(text: str, place: Place, *, lenient: bool = False) -> Read
     plain = PLAIN.fullmatch(text) if len(text) <= MAX_PLAIN_LENGTH else None
     if plain and (not plain["marker"] or is_marker(plain["marker"])):
         return make_dependency(plain["name"], place, requirement=plain["requirement"], marker=plain["marker"])
+    if "@" in text and len(text) <= MAX_PLAIN_LENGTH and (plain := PLAIN_REFERENCE.fullmatch(text)):
+        return make_dependency(plain["name"], place, requirement=plain["url"], source=classify_url(plain["url"]))
     whole = text
     text = make_storable(_LINE_BREAK.sub(" ", text[:MAX_REQUIREMENT_LENGTH])).strip()
     match = _NAME.match(text)
     if match is None:
-        return Reading(None, f"{quote(text)} does not start with a package name")
+        return None, f"{quote(text)} does not start with a package name"
     name, rest = match["name"], text[match.end() :]
     problem = _problem_of(whole, text)
     if problem and (comment := _COMMENT.search(rest)):
         rest = rest[: comment.start()]
     if problem and not lenient and not _PLAUSIBLE.match(rest):
-        return Reading(None, f"{quote(text)} is no requirement: left out")
+        return None, f"{quote(text)} is no requirement: left out"
     if extras := _EXTRAS.match(rest):
         rest = rest[extras.end() :]
     parts = _take_apart(rest.strip(), valid=problem is None)
-    reading = make_dependency(
+    row, doubt = make_dependency(
         name,
         place,
         requirement=parts.requirement,
@@ -118,7 +127,7 @@ def parse_requirement(text: str, place: Place, *, lenient: bool = False) -> Read
         source=classify_url(parts.requirement or "") if parts.url else "registry",
         readable=parts.readable and len(whole) <= MAX_REQUIREMENT_LENGTH,
     )
-    return Reading(reading.dependency, problem or reading.problem)
+    return row, problem or doubt
 
 
 def canonical_name(name: str) -> str:
@@ -155,40 +164,45 @@ def make_dependency(
         readable: False where the marker could not be read, so that the scope can't be told either.
     """
     problem = None
-    if marker and not is_marker(marker):
+    meaning = _read_marker(marker) if marker else None
+    if marker and meaning is None:
         problem = f"{quote(name)}: {quote(marker)} is no valid marker: left out"
         readable, marker = "extra" not in marker, None
-    field, line, scope, groups, optional, direct = place
+    field, line, scope, groups, optional = place
     row: Row = {"purl": None, "name": name, "scope": scope, "field": field, "line": line}
     if source == "registry":
         row["purl"] = purl = _purl_of(name) if len(name) <= MAX_NAME else None
         if purl is None:
-            return Reading(None, f"{quote(name)} is no package name: expected ASCII letters, digits, `-`, `_` and `.`")
+            return None, f"{quote(name)} is no package name: expected ASCII letters, digits, `-`, `_` and `.`"
     else:
         row |= {"name": shorten(name, MAX_NAME), "source": source}
     if groups:
         row["groups"] = _join_groups(groups)
     if optional:
         row["optional"] = True
-    if not direct:
-        row["direct"] = False
     if resolved_version:
         row["resolved_version"] = resolved_version
     if requirement:
         row["requirement"] = without_credentials(requirement) if "@" in requirement else requirement
-    if marker:
-        _add_marker(row, marker)
+    if meaning:
+        row["marker"] = marker
+        if meaning != _NO_CHOICE:
+            _add_choice(row, meaning)
     if (requirement and len(requirement) > MAX_TEXT) or (marker and len(marker) > MAX_TEXT):
         problem = problem or f"{quote(name)} has more text than {MAX_TEXT:,} characters: cut"
         row |= {key: shorten(row[key], MAX_TEXT) for key in ("requirement", "marker") if key in row}
     if not readable and scope == "runtime":
         row["scope"] = "unknown"
-    return Reading(row, problem)
+    return row, problem
 
 
-def _add_marker(row: Row, marker: str) -> None:
-    meaning = parse_marker(marker)
-    row["marker"] = marker
+@lru_cache(maxsize=1_024)
+def _read_marker(text: str) -> MarkerMeaning | None:
+    """What a marker demands; null where it is not valid."""
+    return parse_marker(text) if is_marker(text) else None
+
+
+def _add_choice(row: Row, meaning: MarkerMeaning) -> None:
     if meaning.extras:
         row["groups"] = _join_groups((*row.get("groups", ()), *meaning.extras))
     if meaning.needs_extra:
@@ -207,18 +221,22 @@ def classify_url(url: str) -> DependencySource:
         return "git"
     if lower.startswith("file:"):
         return "path"
-    path = re.split(r"[?#]", lower, maxsplit=1)[0].rstrip("/")
-    repository = parse_repository_url(url)
-    if path.endswith(".git") or (
-        # The repository itself, not an archive or a release file that its host serves.
-        repository is not None and is_code_host(repository.host) and path.endswith(repository.path.lower())
-    ):
+    path = lower.partition("#")[0].partition("?")[0].rstrip("/")
+    if path.endswith(".git") or (not path.endswith(ARCHIVES) and _is_repository(url, path)):
         return "git"
     return "url" if "://" in lower or lower.startswith("${") else "path"
 
 
+def _is_repository(url: str, path: str) -> bool:
+    """Whether it is the repository itself, and not a file that its host serves."""
+    repository = parse_repository_url(url)
+    return repository is not None and is_code_host(repository.host) and path.endswith(repository.path.lower())
+
+
 def without_credentials(url: str) -> str:
     """The address with `****` for whatever stands before an @, as pip prints it; `git@` over SSH stays."""
+    if "://" not in url:
+        return url
     try:
         if urlsplit(url).scheme.lower().endswith("ssh"):
             return re.sub(r"(?<=://)([^/:@\s]*):[^/@\s]*@", r"\1:****@", url)

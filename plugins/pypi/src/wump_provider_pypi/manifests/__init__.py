@@ -30,7 +30,8 @@ FORMATS: tuple[Format, ...] = (
         kind="manifest",
         max_bytes=1_000_000,
         yields="Dependencies, extras, dependency groups with their includes, build requirements, and the tables of "
-        "Poetry, PDM, uv, Hatch, Flit, Rye and Pixi. What a build back end computes is a diagnostic.",
+        "Poetry, PDM, uv, Hatch, Flit, Rye and Pixi; a member of a uv workspace has the sources of its root. What a "
+        "build back end computes is a diagnostic.",
         parse=pyproject.parse_pyproject,
     ),
     Format(

@@ -25,7 +25,9 @@ def find_transitive(text: str) -> set[int]:
         stripped = line.strip()
         if not stripped:
             continue
-        if stripped.startswith("#"):
+        if stripped[0] == "#":
+            if not entry:
+                continue
             who = stripped.lstrip("#").strip()
             via = who == "via" or who.startswith("via ")
             names = who.removeprefix("via").strip() if via else who
@@ -33,7 +35,7 @@ def find_transitive(text: str) -> set[int]:
         else:
             if not line[0].isspace():
                 entry, askers = number, False
-            match = _VIA.search(line)
+            match = _VIA.search(line) if "#" in line else None
             names, askers = (match["who"].strip(), True) if match else ("", askers)
         if not entry or not askers or not names or names.startswith("-c "):
             continue

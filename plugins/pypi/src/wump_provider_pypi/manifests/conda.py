@@ -89,7 +89,9 @@ def parse_conda_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -
             add_locked(
                 findings,
                 str(name),
-                Place(None, name.line, scope_of_groups(groups), groups, optional, direct),
+                Place(None, None, scope_of_groups(groups), groups, optional),
+                line=name.line,
+                direct=direct,
                 version=str(version) or None,
                 requirement=requirement,
             )
@@ -121,11 +123,11 @@ def _add_pip(findings: Findings, included: Included, entry: Any, place: Place) -
         included.add(line)
         return
     at = Place(place.field, entry.line, place.scope)
-    reading = parse_entry(line.text, at, editable=line.kind == "editable")
-    if reading.problem:
-        findings.note(reading.problem, field=place.field, line=entry.line)
-    if reading.dependency:
-        findings.add(reading.dependency)
+    row, problem = parse_entry(line.text, at, editable=line.kind == "editable")
+    if problem:
+        findings.note(problem, field=place.field, line=entry.line)
+    if row:
+        findings.add(row)
 
 
 def _requires(package: Any) -> list[str]:

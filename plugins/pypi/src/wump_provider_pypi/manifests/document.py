@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from wump_core import DependencySource, Scope, decode_text, load_toml
 
 from wump_provider_pypi.fields import MAX_SHORT, make_storable, quote, shorten
 from wump_provider_pypi.findings import Findings
+from wump_provider_pypi.manifests.located import find_single, is_short
 from wump_provider_pypi.manifests.toml_lines import TomlPath, find_lines
 from wump_provider_pypi.requirements import Place, Reading, canonical_name, parse_requirement
 
 MAX_LINE_LENGTH = 20_000
 """Longer ones were not written by hand, and aren't searched for every entry."""
+
+Sources: TypeAlias = dict[str, tuple[DependencySource, str | None]]
+"""What comes from elsewhere than the registry, by its canonical name: from where, and the address."""
 
 
 class Document:
@@ -24,8 +28,9 @@ class Document:
         self.data: dict[str, Any] = load_toml(text)
         self.findings = Findings()
         self.own_name: str | None = None
-        self.sources: dict[str, tuple[DependencySource, str | None]] = {}
+        self.sources: Sources = {}
         self._text = text
+        self._is_short = is_short(text)
         self._lines: dict[TomlPath, int] | None = None
         self._text_lines: list[str] = []
 
@@ -57,6 +62,8 @@ class Document:
 
     def line(self, path: TomlPath, needle: str) -> int | None:
         """The line of a key or element, where that line really holds the needle; null when unsure."""
+        if self._is_short and (single := find_single(self._text, needle)):
+            return single
         if self._lines is None:  # most manifests without dependencies never ask
             self._lines, self._text_lines = find_lines(self._text), self._text.split("\n")
         line = self._lines.get(path)
@@ -79,7 +86,10 @@ class Document:
     def add_requirement(self, path: TomlPath, entry: object, place: Place) -> None:
         """Read one PEP 508 entry and keep it."""
         if isinstance(entry, str):
-            self.add(path, parse_requirement(entry, place))
+            row, problem = parse_requirement(entry, place)
+            if row and self._is_short and f"'{entry}'" not in self._text:
+                row["line"] = find_single(self._text, f'"{entry}"')
+            self.add(path, (row, problem))
         else:
             self.note(f"expected a requirement, found {quote(entry)}", path)
 

@@ -23,6 +23,8 @@ MAX_NEEDS = 100
 class Included:
     """The files that one file includes, and those that they include. `needs` are their paths."""
 
+    __slots__ = ("_budget", "_findings", "_needs", "_path", "_siblings", "_strangers")
+
     def __init__(self, path: str, siblings: Mapping[str, bytes], findings: Findings) -> None:
         self._path = path
         self._siblings = siblings

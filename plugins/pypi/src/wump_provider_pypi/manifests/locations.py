@@ -8,12 +8,14 @@ import re
 from urllib.parse import unquote
 
 from wump_provider_pypi.fields import make_storable, quote
-from wump_provider_pypi.requirements import Place, Reading, classify_url, make_dependency
+from wump_provider_pypi.requirements import ARCHIVES, Place, Reading, classify_url, make_dependency
 
 _SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|file:|git@|git\+)")
 _DIRECT_REFERENCE = re.compile(r"(?!git@)[A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?\s*@", re.ASCII)
 _EXTRAS_AT_END = re.compile(r"\[[^\[\]]*\]\Z")
-_ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
+_END_OF_NAME = re.compile(r"[\[<>=!~;\s]")
+_VERSION_IN_NAME = re.compile(r"-(?=\d)")
+_NO_NAMES = ("", ".", "..")
 
 
 def is_direct_reference(text: str) -> bool:
@@ -27,7 +29,7 @@ def is_location(text: str) -> bool:
         return True
     before_marker = text.partition(";")[0].strip()
     first = before_marker.partition(" ")[0]
-    is_archive = before_marker.lower().rstrip("]").partition("[")[0].endswith(_ARCHIVES)
+    is_archive = before_marker.lower().rstrip("]").partition("[")[0].endswith(ARCHIVES)
     return first.startswith(".") or "/" in first or "\\" in first or is_archive
 
 
@@ -39,9 +41,9 @@ def parse_location(text: str, place: Place) -> Reading:
     location = location if _SCHEME.match(location) else _EXTRAS_AT_END.sub("", location)
     name = _egg_name(fragment) or _name_of_location(location)
     if not name:
-        return Reading(None)
+        return None, None
     if not any(map(str.isalnum, name)):
-        return Reading(None, f"{quote(text)} names no project: left out")
+        return None, f"{quote(text)} names no project: left out"
     requirement = make_storable(f"{location}#{fragment}" if fragment else location)
     source = classify_url(requirement)
     return make_dependency(
@@ -53,7 +55,7 @@ def _egg_name(fragment: str) -> str:
     for part in fragment.split("&"):
         key, _, value = part.partition("=")
         if key == "egg":
-            return re.split(r"[\[<>=!~;\s]", unquote(value).strip(), maxsplit=1)[0]
+            return _END_OF_NAME.split(unquote(value).strip(), maxsplit=1)[0]
     return ""
 
 
@@ -62,13 +64,15 @@ def _name_of_location(location: str) -> str:
     path = location.replace("\\", "/").partition("?")[0]
     if scheme := _SCHEME.match(path):
         path = path[scheme.end() :]
-    last = posixpath.normpath(path).rpartition("/")[2] if path else ""
-    if last in ("", ".", ".."):
+    last = path.rpartition("/")[2]
+    if last in _NO_NAMES:  # it may stand before: `./sub/`, `sub/.`
+        last = posixpath.normpath(path).rpartition("/")[2] if path else ""
+    if last in _NO_NAMES:
         return ""
     stem = last.partition("@")[0] or last
-    for ending in (*_ARCHIVES, ".git"):
+    for ending in (*ARCHIVES, ".git"):
         if stem.lower().endswith(ending):
             stem = stem[: -len(ending)]
             # `name-1.0-py3-none-any.whl`, `name-1.0.tar.gz`: the version starts with the first digit after a dash.
-            return re.split(r"-(?=\d)", stem, maxsplit=1)[0] if ending != ".git" else stem
+            return _VERSION_IN_NAME.split(stem, maxsplit=1)[0] if ending != ".git" else stem
     return stem

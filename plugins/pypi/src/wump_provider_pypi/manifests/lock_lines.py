@@ -11,8 +11,10 @@ from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
+from wump_provider_pypi.manifests.located import find_single, is_short
+
 _TOML_NAME = re.compile(r"""^[ \t]*name[ \t]*=[ \t]*["']([^"'\n]*)["']""", re.MULTILINE)
-_SECOND_LEVEL = re.compile(r'\s*\{\s*"[^"\\]*":\s*\{\r?(\n[ \t]+)"')
+_SECOND_LEVEL = re.compile(r'\s*\{\s*"[^"\\]*":\s*\{\r?(\n[ \t]+")')
 
 
 def find_table_lines(text: str, key: str, tables: object) -> list[int | None]:
@@ -37,10 +39,16 @@ def find_table_lines(text: str, key: str, tables: object) -> list[int | None]:
 
 
 def find_object_lines(text: str, document: dict[str, Any]) -> Iterator[int | None]:
-    """The lines of the keys of all objects that stand in the outermost one, in a JSON text with one key to a line."""
+    """The lines of the keys of all objects that stand in the outermost one, in a JSON text with one key to a line.
+
+    What stands in the text before the first key of the document is passed over.
+    """
     keys = [key for inner in document.values() if isinstance(inner, dict) for key in inner]
+    if is_short(text) and None not in (singles := [find_single(text, f'"{key}": {{') for key in keys]):
+        return iter(singles)
     first = _SECOND_LEVEL.match(text)
-    places = list(_key_pattern(first[1]).finditer(text)) if first else []
+    start = text.find(f'"{next(iter(document), "")}":')
+    places = list(_key_pattern(first[1]).finditer(text, max(start, 0))) if first else []
     if [place[1] for place in places] != keys:
         return repeat(None, len(keys))
     return _count_lines(text, places)
@@ -48,7 +56,7 @@ def find_object_lines(text: str, document: dict[str, Any]) -> Iterator[int | Non
 
 @lru_cache(maxsize=16)
 def _key_pattern(before: str) -> re.Pattern[str]:
-    return re.compile(rf'{before}"([^"\\]*)":')
+    return re.compile(rf'{before}([^"\\]*)":')
 
 
 def _count_lines(text: str, places: Iterable[re.Match[str]]) -> Iterator[int]:

@@ -76,8 +76,9 @@ def read_beside(
     beside = path[: path.rfind("/") + 1] + name
     content = siblings.get(beside)
     if content is None:
-        findings.note(_tell_missing(beside))
-        return Beside((beside,))
+        missing, message = _tell_missing(beside)
+        findings.note(message)
+        return missing
     try:
         record = parse(beside, content, {})
     except InvalidManifest as error:
@@ -91,8 +92,8 @@ def read_beside(
 
 
 @lru_cache(maxsize=256)
-def _tell_missing(path: str) -> str:
-    return f"{quote(path)} is not at hand: what nothing else requires is taken for direct"
+def _tell_missing(path: str) -> tuple[Beside, str]:
+    return Beside((path,)), f"{quote(path)} is not at hand: what nothing else requires is taken for direct"
 
 
 class Lockfile:
@@ -145,7 +146,9 @@ class Lockfile:
         add_locked(
             self.findings,
             package["name"],
-            place._replace(direct=asked),
+            place,
+            line=place.line,
+            direct=asked,
             version=text_of(package.get("version")),
             requirement=self.beside.requirement_of(name),
             marker=text_of(marker),
@@ -164,22 +167,32 @@ def add_locked(
     name: str,
     place: Place,
     *,
+    line: int | None,
+    direct: bool,
     version: str | None,
     requirement: str | None = None,
     marker: str | None = None,
     location: Location = None,
 ) -> None:
-    """Keep one package; what can't be kept is noted. `marker` is one that was valid when it was locked."""
+    """Keep one package; what can't be kept is noted.
+
+    Args:
+        place: What it has in common with others.
+        marker: One that was valid when it was locked.
+    """
     if version and (len(version) > MAX_SHORT or not is_storable(version)):
-        findings.note(f"{quote(name)}: the version can't be stored", line=place.line)
+        findings.note(f"{quote(name)}: the version can't be stored", line=line)
         version = None
     source, address = location or ("registry", None)
     row, problem = make_dependency(
         name, place, requirement=requirement or address, resolved_version=version, marker=marker, source=source
     )
     if problem:
-        findings.note(problem, line=place.line)
+        findings.note(problem, line=line)
     if row:
+        row["line"] = line
+        if not direct:
+            row["direct"] = False
         findings.add(row)
 
 

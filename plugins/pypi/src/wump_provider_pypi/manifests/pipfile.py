@@ -4,8 +4,8 @@ Source: pipenv's manual (Pipfile and Pipfile.lock; categories; specifiers) and t
 table per category; `packages` is `default` in the lockfile, `dev-packages` is `develop`.
 """
 
-from collections.abc import Mapping
-from itertools import islice
+from collections import deque
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -65,24 +65,31 @@ def parse_pipfile_lock(path: str, content: bytes, siblings: Mapping[str, bytes])
     text = decode_text(content)
     document = load_json(text)
     findings = Findings()
+    if next(iter(document), None) == "_meta":
+        del document["_meta"]
     lines = find_object_lines(text, document)
     beside = read_beside(path, siblings, findings, PIPFILE, parse_pipfile)
     for category, packages in document.items():
-        if isinstance(packages, dict):
-            lines_here = list(islice(lines, len(packages)))
+        if isinstance(packages, dict) and packages:
+            located = zip(packages.items(), lines, strict=False)  # takes as many lines as there are packages
             if category not in _NO_CATEGORY:
-                _add_category(findings, category, packages, beside, lines_here)
+                _add_category(findings, category, packages, beside, located)
+            deque(located, maxlen=0)
     return findings.finish(path, PIPFILE_LOCK, "lockfile", needs=beside.needs)
 
 
 def _add_category(
-    findings: Findings, category: str, packages: dict[str, Any], beside: Beside, lines: list[int | None]
+    findings: Findings,
+    category: str,
+    packages: dict[str, Any],
+    beside: Beside,
+    located: Iterable[tuple[tuple[str, Any], int | None]],
 ) -> None:
     declared, (scope, groups) = beside.declared, _meaning(category)
     # Pipenv writes an `index` only behind what the Pipfile names.
-    marked = declared is None and any(isinstance(package, dict) and "index" in package for package in packages.values())
-    field = category[:MAX_SHORT]
-    for (name, package), line in zip(packages.items(), lines, strict=True):
+    marked = {name for name, package in packages.items() if isinstance(package, dict) and "index" in package}
+    place = Place(category[:MAX_SHORT], None, scope, groups)
+    for (name, package), line in located:
         if findings.stop(field=category):
             return
         if not isinstance(package, dict):
@@ -91,12 +98,14 @@ def _add_category(
         location = location_of(package)
         version = package.get("version")
         version = version.strip() if isinstance(version, str) else None
-        asked = beside.asks_for(name) if declared is not None else not marked or "index" in package
+        asked = beside.asks_for(name) if declared is not None else not marked or name in marked
         requirement = beside.requirement_of(name) if declared else None
         add_locked(
             findings,
             name,
-            Place(field, line, scope, groups, False, asked or location is not None),
+            place,
+            line=line,
+            direct=asked or location is not None,
             version=version.removeprefix("==").lstrip() if version else None,
             requirement=requirement or (None if location else version),
             marker=text_of(package["markers"]) if "markers" in package else None,
@@ -110,7 +119,7 @@ def load_json(text: str) -> dict[str, Any]:
     Raises:
         InvalidManifest: It is something else, is nested too deeply, or holds too many values.
     """
-    if len(text) > MAX_VALUES and sum(map(text.count, ",[{")) > MAX_VALUES:
+    if len(text) > 2 * MAX_VALUES and sum(map(text.count, ",[{")) > MAX_VALUES:  # no value without a second sign
         raise InvalidManifest(f"no JSON that is read: more than {MAX_VALUES:,} values")
     try:
         document = _decode(text)

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from wump_core import DependencySource
 
 from wump_provider_pypi.fields import MAX_TEXT, is_storable, quote, shorten
-from wump_provider_pypi.manifests.document import Document, field_of
+from wump_provider_pypi.manifests.document import Document, Sources, field_of
 from wump_provider_pypi.manifests.scopes import scope_of_group
 from wump_provider_pypi.manifests.toml_lines import TomlPath
 from wump_provider_pypi.requirements import Place, Reading, make_dependency, without_credentials
@@ -31,9 +31,9 @@ def has_poetry_dependencies(document: Document) -> bool:
     return isinstance(poetry, dict) and isinstance(poetry.get("dependencies"), dict)
 
 
-def poetry_sources(document: Document) -> dict[str, tuple[DependencySource, str | None]]:
+def poetry_sources(document: Document) -> Sources:
     """Packages that `[tool.poetry.dependencies]` takes from elsewhere than the registry."""
-    sources: dict[str, tuple[DependencySource, str | None]] = {}
+    sources: Sources = {}
     for name, value in document.table("tool", "poetry", "dependencies").items():
         if isinstance(value, dict) and (location := location_of(value)):
             sources[canonicalize_name(name)] = (location[0], shorten(without_credentials(location[1]), MAX_TEXT))
@@ -103,7 +103,7 @@ def parse_constraint(name: str, constraint: Any, place: Place) -> Reading:
     if isinstance(constraint, str):
         return make_dependency(name, place, requirement=_storable_text(constraint))
     if not isinstance(constraint, dict):
-        return Reading(None, f"{quote(name)}: expected a constraint, found {quote(constraint)}")
+        return None, f"{quote(name)}: expected a constraint, found {quote(constraint)}"
     version, marker = (_storable_text(constraint.get(key)) for key in ("version", "markers"))
     if location := location_of(constraint):
         return make_dependency(name, place, requirement=location[1], marker=marker, source=location[0])

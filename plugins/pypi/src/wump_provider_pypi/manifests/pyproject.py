@@ -16,6 +16,7 @@ from wump_provider_pypi.manifests.poetry import add_poetry, has_poetry_dependenc
 from wump_provider_pypi.manifests.requirements_lines import Line
 from wump_provider_pypi.manifests.requirements_txt import read_strangers
 from wump_provider_pypi.manifests.tools import add_tools, uv_sources
+from wump_provider_pypi.manifests.uv_workspace import inherit_sources
 from wump_provider_pypi.requirements import Place
 
 FORMAT = "pyproject.toml"
@@ -30,14 +31,15 @@ def parse_pyproject(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
     document = Document(content)
     project = _project(document)
     document.own_name = canonicalize_name(project.name) if project and project.name else None
-    document.sources = poetry_sources(document) | uv_sources(document)
+    inherited, needs = inherit_sources(path, document, siblings)
+    document.sources = inherited | poetry_sources(document) | uv_sources(document)
     included = Included(path, siblings, document.findings)
     _add_dynamic(document, included)
     _add_project(document)
     add_dependency_groups(document)
     add_tools(document)
     add_poetry(document)
-    return document.findings.finish(path, FORMAT, project=project, needs=included.needs)
+    return document.findings.finish(path, FORMAT, project=project, needs=(*included.needs, *needs))
 
 
 def _project(document: Document) -> Project | None:
@@ -46,6 +48,8 @@ def _project(document: Document) -> Project | None:
         table = document.table(*path)
         name = name or table.get("name") or table.get("module")
         version = version or table.get("version")
+        if name and version:
+            break
     return make_project(name, version)
 
 

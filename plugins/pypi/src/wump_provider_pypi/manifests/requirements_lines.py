@@ -6,7 +6,7 @@ options split off.
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from wump_core import InvalidManifest
@@ -54,7 +54,7 @@ def decode_requirements(content: bytes) -> str:
     mark, encoding = b"", "utf-8"
     if content.startswith(_MARKS):
         mark, encoding = next(pair for pair in _BYTE_ORDER_MARKS if content.startswith(pair[0]))
-    if not mark and (coding := _CODING.match(content, 0, 1_000)):
+    elif content.find(b"coding", 0, 1_000) >= 0 and (coding := _CODING.match(content, 0, 1_000)):
         encoding = coding["name"].decode()
     try:
         return content[len(mark) :].decode(encoding)
@@ -66,11 +66,16 @@ def decode_requirements(content: bytes) -> str:
 
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines with continuations joined, each with the number of its first line. Comments may still be at their ends."""
-    parts: list[str] = []
-    first = 1
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    for number, line in enumerate(text.split("\n", MAX_LINES), 1):
+    lines = enumerate(text.split("\n", MAX_LINES), 1)
+    return _join_continued(lines) if "\\" in text else lines
+
+
+def _join_continued(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    parts: list[str] = []
+    first = 1
+    for number, line in lines:
         if not line.endswith("\\") and not parts:
             yield number, line
             continue

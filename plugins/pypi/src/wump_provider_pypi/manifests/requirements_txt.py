@@ -3,7 +3,6 @@
 Source: pip's manual (requirements file format, constraints files).
 """
 
-import posixpath
 import re
 from collections.abc import Mapping, Set
 
@@ -30,6 +29,7 @@ from wump_provider_pypi.requirements import (
 
 FORMAT = "requirements.txt"
 
+_NO_ENTRY = ("", "#")
 _PLAIN_LINE = re.compile(rf"[ \t]*{PLAIN.pattern}[ \t]*(?:[ \t]#.*)?", re.ASCII)
 
 
@@ -44,7 +44,7 @@ def parse_requirements_txt(path: str, content: bytes, siblings: Mapping[str, byt
     included = Included(path, siblings, findings)
     place = Place(scope=scope_of_path(path))
     compiled = is_compiled(text)
-    if "constraint" in posixpath.basename(path).lower():
+    if "constraint" in path[path.rfind("/") + 1 :].lower():
         _read_references(text, included)
     else:
         transitive = find_transitive(text) if compiled else frozenset()
@@ -72,6 +72,8 @@ def parse_entry(text: str, place: Place, *, editable: bool = False) -> Reading:
 class Reader:
     """Reads the lines of one file. A place with a field says that it is read as a part of another one."""
 
+    __slots__ = ("_compiled", "_findings", "_included", "_pins", "_place", "_transitive")
+
     def __init__(
         self,
         findings: Findings,
@@ -93,40 +95,44 @@ class Reader:
         """Read to the end, or to a bound."""
         findings, transitive, base = self._findings, self._transitive, self._place
         for number, raw in logical_lines(text):
+            if number <= MAX_LINES and raw.lstrip()[:1] in _NO_ENTRY:
+                continue
             line = None if base.field else number
             if findings.stop(line=line):
                 return
             if number > MAX_LINES:
                 findings.note(f"more than {MAX_LINES:,} lines: the rest is not read", field=base.field, line=line)
                 return
-            if not raw or raw[0] == "#":
-                continue
-            place = Place(base.field, line, base.scope, base.groups, base.optional, number not in transitive)
-            reading = self._read_line(number, raw, place)
-            if reading and reading.problem:
-                findings.note(reading.problem, field=base.field, line=line)
-            if reading and reading.dependency:
-                findings.add(reading.dependency)
+            row, problem = self._read_line(number, raw)
+            if problem:
+                findings.note(problem, field=base.field, line=line)
+            if row:
+                row["line"] = line
+                if number in transitive:
+                    row["direct"] = False
+                findings.add(row)
 
-    def _read_line(self, number: int, raw: str, place: Place) -> Reading | None:
+    def _read_line(self, number: int, raw: str) -> Reading:
         plain = _PLAIN_LINE.fullmatch(raw) if len(raw) <= MAX_PLAIN_LENGTH else None
         if plain:
-            name, requirement, marker = plain.groups()
-            if requirement and (not marker or is_marker(marker)):
+            name, requirement, marker = plain.group("name", "requirement", "marker")
+            # A bare name with a dot may be that of an archive.
+            if (requirement or "." not in name or not is_location(name)) and (not marker or is_marker(marker)):
                 version = self._version_of(name, requirement) if self._pins or self._compiled else None
-                return make_dependency(name, place, requirement=requirement, resolved_version=version, marker=marker)
+                return make_dependency(
+                    name, self._place, requirement=requirement, resolved_version=version, marker=marker
+                )
         line = parse_line(number, raw)
         if line is None or line.kind == "option":
-            return None
+            return None, None
         if line.kind in ("include", "constraint"):
             if self._place.field is None:
                 self._included.add(line)
-            return None
-        reading = parse_entry(line.text, place, editable=line.kind == "editable")
-        row = reading.dependency
+            return None, None
+        row, problem = parse_entry(line.text, self._place, editable=line.kind == "editable")
         if row and row["purl"] and (self._compiled or self._pins):
             row["resolved_version"] = self._version_of(row["name"], row.get("requirement"))
-        return reading
+        return row, problem
 
     def _version_of(self, name: str, requirement: str | None) -> str | None:
         """The version that a resolver or a constraints file has fixed."""

@@ -43,15 +43,11 @@ def strongest(scopes: Iterable[Scope]) -> Scope:
     return min(scopes, key=STRENGTH.index, default="runtime")
 
 
+@lru_cache(maxsize=1_024)  # few paths make up nearly all files
 def scope_of_path(path: str) -> Scope:
     """The file's own name first, then the folder it stands in, a folder `requirements` left out; else `runtime`."""
     *folders, name = path.lower().split("/")
-    return _scope_of_names(name, next((part for part in reversed(folders) if part != "requirements"), ""))
-
-
-@lru_cache(maxsize=1_024)
-def _scope_of_names(*names: str) -> Scope:
-    for part in names:
+    for part in (name, next((part for part in reversed(folders) if part != "requirements"), "")):
         words = set(_WORD.findall(part))
         if words & _DEVELOPMENT:
             return "development"

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from wump_core import DependencySource
 
 from wump_provider_pypi.fields import MAX_TEXT, is_storable, quote, shorten
-from wump_provider_pypi.manifests.document import Document, field_of
+from wump_provider_pypi.manifests.document import Document, Sources, field_of
 from wump_provider_pypi.manifests.locations import parse_location
 from wump_provider_pypi.manifests.pixi import add_pixi
 from wump_provider_pypi.manifests.scopes import scope_of_group
@@ -89,9 +89,9 @@ _READERS: dict[str, Callable[[Document], None]] = {
 }
 
 
-def uv_sources(document: Document) -> dict[str, tuple[DependencySource, str | None]]:
+def uv_sources(document: Document) -> Sources:
     """Packages that uv takes from elsewhere. A list may hold one source per platform: the registry wins."""
-    sources: dict[str, tuple[DependencySource, str | None]] = {}
+    sources: Sources = {}
     for name, value in document.table("tool", "uv", "sources").items():
         tables = value if isinstance(value, list) else [value]
         found = [_uv_source(table) for table in tables if isinstance(table, dict)]

@@ -62,7 +62,9 @@ def parse_uv_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -> M
         add_locked(
             findings,
             package["name"],
-            Place(None, lines[number], scope, groups, scope == "optional", direct),
+            Place(None, None, scope, groups, scope == "optional"),
+            line=lines[number],
+            direct=direct,
             version=text_of(package.get("version")),
             requirement=_only(found.requirements) if found else None,
             marker=_only(found.markers) if found else None,
