@@ -142,6 +142,25 @@ def test_a_line_is_unknown_where_it_is_not_certain() -> None:
     assert lines["@acme/widget"] is not None
 
 
+def test_a_bill_that_does_not_say_its_format_is_known_by_its_package_urls() -> None:
+    content = b'{"components": [{"name": "shelf", "components": [{"name": "a", "purl": "pkg:npm/a@1.0"}]}]}'
+    record = parse_manifest(path="cyclonedx.json", content=content, siblings={})
+    assert [(item.purl, item.scope) for item in record.dependencies] == [("pkg:npm/a", "runtime")]
+
+
+def test_of_several_scopes_the_strongest_counts() -> None:
+    tool = {"SPDXID": "t", "name": "t", "externalRefs": [{"referenceType": "purl", "referenceLocator": "pkg:npm/t@1"}]}
+    kinds = ("TEST_DEPENDENCY_OF", "RUNTIME_DEPENDENCY_OF", "DEV_TOOL_OF")
+    relations = [
+        {"spdxElementId": "t", "relationshipType": kind, "relatedSpdxElement": str(number)}
+        for number, kind in enumerate(kinds)
+    ]
+    assert [row["scope"] for row in read_spdx({"packages": [tool], "relationships": relations}).rows] == ["runtime"]
+    required = {"name": "cdx:composer:package:isDevRequirement", "value": "true"}
+    found = read_cyclonedx({"components": [{"purl": "pkg:npm/a@1", "properties": [required]}]})
+    assert [row["scope"] for row in found.rows] == ["development"]
+
+
 def test_without_a_graph_all_are_direct() -> None:
     flat = {key: value for key, value in CYCLONEDX.items() if key != "dependencies"}
     assert all(item.direct for item in parse(flat).dependencies)
@@ -151,13 +170,14 @@ def test_without_a_graph_all_are_direct() -> None:
     ("content", "reason"),
     [
         (b'{"bomFormat": "CycloneDX", "components": {}}', "no list of `components`"),
-        (b'{"spdxVersion": "SPDX-2.3"}', "has no `packages`"),
+        (b'{"spdxVersion": "SPDX-2.3", "packages": null}', "no list of `packages`"),
         (b'["bomFormat"]', "no JSON object"),
         (b'{"bomFormat": ', "not JSON"),
         (b'{"bomFormat": "\xff"}', "not UTF-8"),
         (b'{"bomFormat": ' + b"[" * 100_000, "nested too deeply"),
         (b'{"bomFormat": [' + b"0," * (MAX_VALUES + 1), "at most 500,000 are read"),
-        (b'{"name": "something else"}', "does not hold"),
+        (b'{"name": "something else"}', "neither `bomFormat` nor a component"),
+        (b'{"components": [{"name": "shelf", "colour": "oak"}]}', "neither `bomFormat` nor a component"),
     ],
 )
 def test_what_is_no_bill_is_refused_with_its_reason(content: bytes, reason: str) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from wump_core.errors import InvalidManifest, InvalidPurl
 from wump_core.hookspecs import ProviderInfo, hookimpl
-from wump_core.manifests import Format, decode_text, list_globs, make_manifest, parse_with
+from wump_core.manifests import Format, NoManifest, decode_text, list_globs, make_manifest, parse_with
 from wump_core.purl import ECOSYSTEMS, make_purl_text
 from wump_core.records import Diagnostic, ManifestRecord, Project, Scope
 from wump_core.values import read_items, read_mapping, read_text
@@ -48,7 +48,8 @@ _SPDX_SCOPES: dict[str, Scope] = {
 }
 _CYCLONEDX_SCOPES: dict[str, Scope] = {"required": "runtime", "optional": "optional", "excluded": "development"}
 _ELSEWHERE = re.compile(r"(?:^|&)(vcs_url|repository_url)=[^&]", re.IGNORECASE)
-_DEVELOPMENT = re.compile(r"cdx:[a-z]+:package:development")
+_DEVELOPMENT = re.compile(r"cdx:[a-z]+:package:(?:development|isDevRequirement)")
+_STRENGTH: tuple[Scope, ...] = ("runtime", "peer", "optional", "build", "development", "test")
 
 Row = dict[str, Any]
 """The fields of a `DependencyRecord`."""
@@ -84,9 +85,9 @@ def read_spdx(document: Mapping[str, Any]) -> Sbom:
     Raises:
         InvalidManifest: It has no list of packages.
     """
-    packages = document.get("packages")
+    packages = document.get("packages", [])
     if not isinstance(packages, list):
-        raise InvalidManifest("the SPDX document has no `packages`")
+        raise InvalidManifest("the SPDX document has no list of `packages`")
     relations = [
         (_identifier(item, "spdxElementId"), str(item.get("relationshipType")), _identifier(item, "relatedSpdxElement"))
         for item in map(read_mapping, read_items(document.get("relationships")))
@@ -98,7 +99,7 @@ def read_spdx(document: Mapping[str, Any]) -> Sbom:
     }
     if len(roots) > 1 and not any(source in roots and kind != "DESCRIBED_BY" for source, kind, _ in relations):
         roots = set()  # a list of packages that belong to nothing
-    scopes = {source: _SPDX_SCOPES[kind] for source, kind, _ in relations if kind in _SPDX_SCOPES}
+    scopes = _find_scopes(relations)
     entries = [read_mapping(item) for item in packages]
     others = (
         _Package(
@@ -115,6 +116,15 @@ def read_spdx(document: Mapping[str, Any]) -> Sbom:
     described = next((item for item in entries if _identifier(item) in roots), {})
     project = _project(described.get("name"), described.get("versionInfo"))
     return _collect(project, others, _find_direct(relations, roots))
+
+
+def _find_scopes(relations: list[tuple[str, str, str]]) -> dict[str, Scope]:
+    """What packages are for: of several statements the one that says most."""
+    scopes: dict[str, Scope] = {}
+    for source, kind, _ in relations:
+        if (scope := _SPDX_SCOPES.get(kind)) is not None:
+            scopes[source] = min(scope, scopes.get(source, scope), key=_STRENGTH.index)
+    return scopes
 
 
 def _find_direct(relations: list[tuple[str, str, str]], roots: set[str]) -> set[str]:
@@ -293,7 +303,11 @@ def _parse_spdx(path: str, content: bytes, siblings: Mapping[str, bytes]) -> Man
 
 
 def _parse_cyclonedx(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
-    return _make_record(path, "CycloneDX", read_cyclonedx(_decode(content)), content)
+    document = _decode(content)
+    found = read_cyclonedx(document)
+    if "bomFormat" not in document and not found.locators:
+        raise NoManifest("no CycloneDX: it has neither `bomFormat` nor a component with a package URL")
+    return _make_record(path, "CycloneDX", found, content)
 
 
 def _decode(content: bytes) -> Mapping[str, Any]:
@@ -348,16 +362,6 @@ def _find_lines(content: bytes) -> dict[str, list[int]]:
 
 FORMATS = (
     Format(
-        name="CycloneDX",
-        globs=("bom.json", "*.cdx.json", "cyclonedx.json", "sbom.json"),
-        kind="lockfile",
-        max_bytes=MAX_BYTES,
-        yields="components with a package URL, nested ones too, at most 50,000; direct by the graph of the described"
-        " component; scope, and development by property. JSON only.",
-        parse=_parse_cyclonedx,
-        marker=b'"bomFormat"',
-    ),
-    Format(
         name="SPDX",
         globs=("*.spdx.json", "spdx.json", "sbom.json"),
         kind="lockfile",
@@ -366,6 +370,15 @@ FORMATS = (
         " scope by `…_DEPENDENCY_OF`. JSON of SPDX 2 only.",
         parse=_parse_spdx,
         marker=b'"spdxVersion"',
+    ),
+    Format(
+        name="CycloneDX",
+        globs=("bom.json", "*.cdx.json", "cyclonedx.json", "sbom.json"),
+        kind="lockfile",
+        max_bytes=MAX_BYTES,
+        yields="components with a package URL, nested ones too, at most 50,000; direct by the graph of the described"
+        " component; scope, and development by property. JSON only.",
+        parse=_parse_cyclonedx,
     ),
 )
 

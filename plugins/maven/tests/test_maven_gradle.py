@@ -274,6 +274,11 @@ def test_checksums(read, rows):
         ("developmentOnly", "development"),
         ("providedRuntime", "peer"),
         ("checkstyle", "build"),
+        ("gatlingImplementation", "test"),
+        ("dokkaGfmPlugin", "build"),
+        ("testAndDevelopmentOnly", "development"),
+        ("kotlinBuildToolsApiClasspath", "build"),
+        ("devWearApp", "runtime"),
     ],
 )
 def test_scopes_of_configurations(configuration, scope, read):

@@ -122,3 +122,77 @@ def test_a_catalog_of_gradle_7_and_one_in_pieces(read, rows):
     assert rows(read("settings.gradle", 'version("a", "1")\nlibrary("foo", "g", "foo").versionRef("a")')) == [
         "2: g:foo 1 unknown"
     ]
+
+
+def test_source_sets_and_suites_of_tests_give_configurations_their_names(read, rows):
+    text = """kotlin.sourceSets {
+    commonMain.dependencies { implementation("g:a:1") }
+    commonTest.dependencies { implementation("g:b:1") }
+    getByName("iosMain").dependencies { api(project.dependencies.platform("g:c:1")) }
+    val jsTest by getting { dependencies { implementation("g:d:1") } }
+    all { dependencies { compileOnly("g:e:1") } }
+}
+testing { suites {
+    test { dependencies { implementation("g:f:1") } }
+    register<JvmTestSuite>("load") { dependencies { runtimeOnly("g:g:1") } }
+    withType(JvmTestSuite).configureEach { dependencies { implementation("g:h:1") } }
+} }"""
+    assert rows(read("build.gradle.kts", text)) == [
+        "2: g:a 1 runtime commonMainImplementation",
+        "3: g:b 1 test commonTestImplementation",
+        "4: g:c 1 runtime iosMainApi",
+        "5: g:d 1 test jsTestImplementation",
+        "6: g:e 1 build compileOnly",
+        "9: g:f 1 test testImplementation",
+        "10: g:g 1 test loadRuntimeOnly",
+        "11: g:h 1 test testImplementation",
+    ]
+
+
+def test_a_platform_in_a_variable_and_a_configuration_in_another(read, rows):
+    text = """val bom = platform(libs.bom)
+val other = enforcedPlatform("g:b:2")
+val loop = platform(loop)
+dependencies {
+    implementation(bom)
+    androidTestImplementation(bom)
+    api(other)
+    api(loop)
+    include(modImplementation("g:c:3"))
+}"""
+    record = read("build.gradle.kts", text, {"gradle/libs.versions.toml": '[libraries]\nbom = "g:a:1"'})
+    assert rows(record) == [
+        "5: g:a 1 runtime implementation",
+        "6: g:a 1 test androidTestImplementation",
+        "7: g:b 2 runtime api",
+        "9: g:c 3 runtime include",
+    ]
+    assert [note.line for note in record.diagnostics] == [8]
+
+
+def test_checksums_and_substitutes_are_no_dependencies(read, rows):
+    text = """dependencies {
+    api 'g:a:1'; substitute module('g:a') using module('g:b:1')
+    api 'g:c'
+}
+dependencyManagement { dependencies { dependencySet("g:2") { entry("c") } } }
+dependencyVerification { verify = ['g:d:297f3c1f667e'] }"""
+    assert rows(read("build.gradle", text)) == ["2: g:a 1 runtime api", "3: g:c 2 runtime api"]
+
+
+def test_loops_over_lists(read, rows):
+    text = """def names = ['a', 'b']
+dependencies {
+    names.each { api "g:$it:1" }
+    ['g:c:1', 'g:d:2'].each { module -> testImplementation module }
+    for (name in names) { compileOnly("h:$name:3") { transitive = false } }
+    unknown.each { api "i:$it:4" }
+}"""
+    assert rows(read("build.gradle", text)) == [
+        "3: g:a 1 runtime api",
+        "3: g:b 1 runtime api",
+        "4: g:c 1 test testImplementation",
+        "4: g:d 2 test testImplementation",
+        "5: h:a 3 build compileOnly",
+        "5: h:b 3 build compileOnly",
+    ]

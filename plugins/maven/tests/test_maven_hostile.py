@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wump_core import Format, InvalidManifest, ManifestRecord
 from wump_provider_maven.manifests import FORMATS, parse_manifest
+from wump_provider_maven.manifests.gradle_notations import MAX_LISTED
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 PATHS = {item.name: item.globs[0].replace("*", "x") for item in FORMATS}
@@ -148,7 +149,7 @@ HOSTILE: dict[str, dict[str, str]] = {
     },
     "gradle/libs.versions.toml": {"dots": "a" + ".a" * 200_000 + " = 1", "brackets": "a = " + "[" * 200_000},
     "gradle.lockfile": {"commas": "g:a:1=" + "," * 200_000, "bad": "x\n" * 50_000},
-    "build.sbt": {"signs": "%" * 50_000, "chain": '"a" % ' * 8_000},
+    "build.sbt": {"signs": "%" * 50_000, "chain": '"a" % ' * 8_000, "maps": "x ++= Seq()" + ".map(_ % a)" * 8_000},
 }
 
 
@@ -158,6 +159,15 @@ def test_hostile_files_are_refused_or_cost_little(path: str, kind: str) -> None:
     assert record is None or (len(record.dependencies) <= 1_000 and "root:" not in record.model_dump_json())
     if record is not None:
         assert all(len(found.requirement or "") <= 1_000 for found in record.dependencies)
+
+
+@pytest.mark.parametrize("use", ["packages", "several"])
+def test_a_list_that_is_named_again_and_again_ends(use: str) -> None:
+    packages = "def packages = [" + '"g:a:1",' * 900 + "]\ndef several = platform(packages)\n"
+    text = packages + "dependencies {" + f" api {use}\n" * 100 + "}"
+    record = parse_manifest("build.gradle", text.encode(), {})
+    assert len(record.dependencies) <= MAX_LISTED
+    assert "computed" in record.diagnostics[0].message
 
 
 def test_every_format_states_its_bounds() -> None:

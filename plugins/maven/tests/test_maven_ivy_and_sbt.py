@@ -108,3 +108,38 @@ def test_the_library_of_the_language(text, expected, read, rows):
 
 def test_what_is_no_module_is_passed_over(read):
     assert read("build.sbt", 'libraryDependencies += "g" % "a" %% "1"').dependencies == ()
+
+
+def test_scopes_of_settings_lists_and_values(read, rows):
+    text = """val v = new { val m = "1" }
+val used = "g" % "a" % v.m
+val both = "g" % "b" % "1"
+val several = Seq("g" % "c" % "1", "g" % "d" % "1" % Provided)
+Test / libraryDependencies ++= Seq("g" % "e" % "1")
+libraryDependencies in IntegrationTest += "g" % "f" % "1"
+libraryDependencies ++= Seq(used % "it,test", both % Test, both) ++ several.map(_ % Test)
+libraryDependencies ++= Seq("g" % "h" % "1").map(_ % Provided) ++ Seq("g" % "i").map(_ % "2" % Test)
+libraryDependencies ++= Seq("j", "k").map("g" % _ % "3" % Test)
+libraryDependencies += ("g" % "l" % "1").exclude("x", "y") % Test"""
+    assert rows(read("build.sbt", text)) == [
+        "2: g:a 1 test it",
+        "3: g:b 1 runtime",
+        "4: g:c 1 test Test",
+        "4: g:d 1 peer Provided",
+        "5: g:e 1 test Test",
+        "6: g:f 1 test IntegrationTest",
+        "8: g:h 1 peer Provided",
+        "8: g:i 2 test Test",
+        "9: g:j 3 test Test",
+        "9: g:k 3 test Test",
+        "10: g:l 1 test Test",
+    ]
+
+
+def test_a_value_of_another_file_has_the_scope_of_its_use(read, rows):
+    text = 'object Deps {\n  val a = "g" % "a" % "1"\n  val b = "g" % "b" % "1"\n}'
+    around = {"build.sbt": "libraryDependencies ++= Seq(Deps.a % Test, Deps.b)"}
+    assert rows(read("project/Deps.scala", text, around)) == ["2: g:a 1 test Test", "3: g:b 1 runtime"]
+    assert rows(read("project/build.sbt", 'libraryDependencies += "g" % "a" % "1"')) == ["1: g:a 1 build"]
+    mixed = 'libraryDependencies += "g" % "a" % "1" % "compile;test->test"'
+    assert rows(read("build.sbt", mixed)) == ["1: g:a 1 runtime compile"]

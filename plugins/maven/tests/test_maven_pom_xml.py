@@ -128,6 +128,17 @@ def test_the_tree_tells_what_it_knows(read, rows):
     ]
 
 
+def test_a_module_may_have_a_group_below_the_one_of_its_parent(read, rows):
+    named, below = (
+        "<groupId>org.example</groupId><artifactId>sister",
+        "<groupId>org.example.s</groupId><artifactId>sister",
+    )
+    text = CHILD.format(path="").replace(named, below)
+    tree = TREE | {"sister/pom.xml": SISTER.replace(named, below)}
+    tree["pom.xml"] = TOP.replace("<type>pom</type><scope>import</scope>", "")
+    assert "4: org.example.s:sister 1 runtime workspace" in rows(read("child/pom.xml", text, tree))
+
+
 @pytest.mark.parametrize(
     ("path", "siblings"),
     [

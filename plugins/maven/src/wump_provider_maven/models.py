@@ -117,13 +117,14 @@ class Model:
             return None
         fill = (values or self.values).fill
         group, artifact = fill(declared.group), fill(declared.artifact)
-        kind, classifier = fill(declared.type or "jar"), fill(declared.classifier or "")
+        kind = fill(declared.type) if declared.type else "jar"
+        classifier = fill(declared.classifier) if declared.classifier else ""
         version = None if declared.version is None else fill(declared.version)
         scope = None if declared.scope is None else fill(declared.scope)
         if (version is None or scope is None) and (entry := self.managed.get((group, artifact, kind, classifier))):
             version = entry.version if version is None else version
             scope = entry.scope if scope is None else scope
-        is_optional = fill(declared.optional or "") == "true"
+        is_optional = declared.optional is not None and fill(declared.optional) == "true"
         return Dependency(group, artifact, version, kind, classifier, scope or "compile", is_optional, declared)
 
     def list_dependencies(self) -> list[Dependency]:

@@ -12,6 +12,9 @@ from wump_provider_maven.xml import Element, children, each, line_of, local_name
 PLUGIN_GROUP = "org.apache.maven.plugins"
 """The group of a plugin that names none."""
 
+_MODULES = (("modules", "module"), ("subprojects", "subproject"))
+"""What lists the projects of a build, in Maven 3 and 4."""
+
 
 class NotPom(ValueError):
     """The document is XML, and no POM."""
@@ -53,27 +56,28 @@ class Section:
         """Take the children of the POM's root or of a profile. `place` is what stands before their names."""
         self._fields = fields
         self._place = place
-
-    @cached_property
-    def properties(self) -> dict[str, str]:
+        self.properties = _read_properties(fields.get("properties"))
         """By name, as written. The same name twice: the last one, as in Maven."""
-        element = self._fields.get("properties")
-        return {local_name(child): text_of(child) or "" for child in (element if element is not None else ())}
-
-    @cached_property
-    def dependencies(self) -> tuple[Declared, ...]:
+        self.dependencies: tuple[Declared, ...] = ()
         """What it depends on."""
-        return tuple(_list_declared(self._fields.get("dependencies"), "dependency", f"{self._place}dependencies"))
-
-    @cached_property
-    def managed(self) -> tuple[Declared, ...]:
+        self.managed: tuple[Declared, ...] = ()
         """Versions and scopes of what may be depended on, and imports of such; none is a dependency by itself."""
-        element = children(self._fields.get("dependencyManagement")).get("dependencies")
-        return tuple(_list_declared(element, "dependency", f"{self._place}dependencyManagement"))
+        if (element := fields.get("dependencies")) is not None:
+            self.dependencies = tuple(_list_declared(element, "dependency", f"{place}dependencies"))
+        if (element := fields.get("dependencyManagement")) is not None:
+            listed = children(element).get("dependencies")
+            self.managed = tuple(_list_declared(listed, "dependency", f"{place}dependencyManagement"))
+        self.modules: tuple[str, ...] = ()
+        """Paths of the projects that are built together, as written."""
+        for name, inner in _MODULES:
+            if (element := fields.get(name)) is not None:
+                self.modules += tuple(text for item in each(element, inner) if (text := text_of(item)))
 
     @cached_property
     def plugins(self) -> tuple[Declared, ...]:
         """What the build is made with: plugins with what they are given to run with, extensions and reports."""
+        if "build" not in self._fields and "reporting" not in self._fields:
+            return ()
         build = self._build
         plugins, managed = build.get("plugins"), children(build.get("pluginManagement")).get("plugins")
         place = f"{self._place}build"
@@ -94,12 +98,6 @@ class Section:
         """Versions of plugins that may be used."""
         element = children(self._build.get("pluginManagement")).get("plugins")
         return tuple(_list_declared(element, "plugin", f"{self._place}build.pluginManagement", PLUGIN_GROUP))
-
-    @cached_property
-    def modules(self) -> tuple[str, ...]:
-        """Paths of the projects that are built together, as written."""
-        listed = [(self._fields.get("modules"), "module"), (self._fields.get("subprojects"), "subproject")]
-        return tuple(text for element, name in listed for item in each(element, name) if (text := text_of(item)))
 
     @cached_property
     def _build(self) -> dict[str, Element]:
@@ -131,6 +129,10 @@ class Pom:
         self.artifact = text_of(self.fields.get("artifactId"))
         self.version = text_of(self.fields.get("version"))
         self.parent = _read_parent(self.fields.get("parent"))
+        self.profiles = tuple(_read_profile(item) for item in each(self.fields.get("profiles"), "profile"))
+        """Its profiles, in order."""
+        self.active_sections = (*(item.section for item in self.profiles if item.is_active_by_default), self.body)
+        """What holds without conditions: the profiles that are active by default, which win, and the rest."""
 
     def text(self, *path: str) -> str | None:
         """The text of the element at this path below the root."""
@@ -138,16 +140,6 @@ class Pom:
         for name in path[:-1]:
             fields = children(fields.get(name))
         return text_of(fields.get(path[-1]))
-
-    @cached_property
-    def profiles(self) -> tuple[Profile, ...]:
-        """Its profiles, in order."""
-        return tuple(_read_profile(item) for item in each(self.fields.get("profiles"), "profile"))
-
-    @cached_property
-    def active_sections(self) -> tuple[Section, ...]:
-        """What holds without conditions: the profiles that are active by default, which win, and the rest."""
-        return (*(item.section for item in self.profiles if item.is_active_by_default), self.body)
 
 
 def parse_pom(content: bytes) -> tuple[Pom, str | None]:
@@ -158,6 +150,10 @@ def parse_pom(content: bytes) -> tuple[Pom, str | None]:
     """
     root, problem = parse_xml(content)
     return Pom(root), problem
+
+
+def _read_properties(element: Element | None) -> dict[str, str]:
+    return {} if element is None else {local_name(child): text_of(child) or "" for child in element}
 
 
 def _read_parent(element: Element | None) -> Parent | None:
@@ -224,6 +220,9 @@ def _list_configured(configuration: Element, field: str, *, is_used: bool) -> It
 
 
 def _list_configurations(plugin: Mapping[str, Element]) -> Iterator[Element]:
-    executions = plugin.get("executions")
-    found = [children(item).get("configuration") for item in each(executions, "execution")]
-    yield from (item for item in (plugin.get("configuration"), *found) if item is not None)
+    if (configuration := plugin.get("configuration")) is not None:
+        yield configuration
+    if (executions := plugin.get("executions")) is not None:
+        for execution in each(executions, "execution"):
+            if (configuration := children(execution).get("configuration")) is not None:
+                yield configuration

@@ -86,8 +86,7 @@ def line_of(element: Element | None) -> int | None:
     """The line on which an element's text begins; null where it isn't certain."""
     if element is None or (line := element.sourceline) is None or line > MAX_LINE:
         return None
-    text = element.text
-    if text and text[0] in "\n \t":
+    if (text := element.text) and text[0] in "\n \t":
         line += text[: len(text) - len(text.lstrip())].count("\n")
     return line
 

@@ -7,9 +7,10 @@ the manifests tell.
 """
 
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from wump_core import (
@@ -41,7 +42,7 @@ STRENGTH: tuple[Scope, ...] = ("runtime", "optional", "build", "development", "u
 _CRATES_IO = "/crates.io-index"
 """How the address of crates.io's index ends, which a lockfile names whatever protocol or mirror served it."""
 
-_ENTRY = re.compile(r"^\[\[package\]\]\r?\nname = \"([^\"\n]*)\"", re.MULTILINE)
+_ENTRY = re.compile(r"\[\[package\]\]\r?\nname = \"([^\"\n]*)\"")
 
 
 class Package(NamedTuple):
@@ -72,7 +73,9 @@ def parse_cargo_lock(path: str, content: bytes, siblings: Mapping[str, bytes]) -
         notes.append(Diagnostic(message=f"no {MANIFEST} is at hand: scopes and ranges are unknown"))
     else:
         notes += beside.list_strangers(packages)
-    scopes = graph.spread({key: _strongest(item.scope for item in found) for key, found in declared.items()})
+    scopes: Mapping[int, Scope] = {}
+    if beside.manifests:
+        scopes = graph.spread({key: _strongest(item.scope for item in found) for key, found in declared.items()})
     rows = []
     for key, package in enumerate(packages):
         if package.source is None and key not in asked:
@@ -104,7 +107,8 @@ def _list_packages(document: Mapping[str, Any], text: str, notes: list[Diagnosti
         if not isinstance(name, str) or not name:
             notes.append(Diagnostic(field="package", message=f"entry {number} has no name", line=line))
             continue
-        version, source, needs = (table.get(key) for key in ("version", "source", "dependencies"))
+        get = table.get
+        version, source, needs = get("version"), get("source"), get("dependencies")
         packages.append(
             Package(
                 name,
@@ -135,23 +139,34 @@ class _Graph:
 
     def __init__(self, packages: Sequence[Package]) -> None:
         self._packages = packages
-        self._named = Counter(package.name for package in packages)
-        self._found: dict[tuple[str | None, ...], int] = {}
-        for key, (name, version, source, _, _) in enumerate(packages):
-            for words in ((name,), (name, version), (name, version, (source or "").partition("#")[0])):
-                self._found.setdefault(words, key)
+        self._named: dict[str, list[int]] = {}
+        for key, package in enumerate(packages):
+            self._named.setdefault(package.name, []).append(key)
 
     def follow(self, key: int) -> Iterable[int]:
         """What a package needs, as far as the file says which one."""
         for written in self._packages[key].needs:
-            name, *rest = written.split(" ", 2)
-            if len(rest) == 2:
-                rest[1] = rest[1].strip("()").partition("#")[0]
-            found = self._found.get((name, *rest), self._found.get((name, *rest[:1])))
-            if found is None and self._named[name] == 1:
-                found = self._found[name,]
+            name, _, rest = written.partition(" ")
+            if (named := self._named.get(name)) is None:
+                continue
+            found: int | None = named[0]
+            if rest and len(named) > 1:
+                version, _, source = rest.partition(" ")
+                source = source.strip("()").partition("#")[0]
+                found = self._exact.get((name, version, source), self._exact.get((name, version)))
             if found is not None:
                 yield found
+
+    @cached_property
+    def _exact(self) -> dict[tuple[str | None, ...], int]:
+        """Packages whose name others have, too, by name and version, and with their source."""
+        found: dict[tuple[str | None, ...], int] = {}
+        for named in self._named.values():
+            for key in named if len(named) > 1 else ():
+                name, version, source, _, _ = self._packages[key]
+                found.setdefault((name, version), key)
+                found.setdefault((name, version, (source or "").partition("#")[0]), key)
+        return found
 
     def asked_by_members(self) -> dict[int, None]:
         """What the project's own packages need."""
@@ -265,20 +280,21 @@ def _may_be(requirement: str | None, version: str | None) -> bool:
 def _make_row(package: Package, scope: Scope, declared: Sequence[Declared] | None, *, direct: bool) -> dict[str, Any]:
     source = _find_source(package.source)
     is_counted = source == "registry" and (package.source or "").partition("#")[0].endswith(_CRATES_IO)
-    ranges = {item.requirement for item in declared or () if item.source == "registry"}
-    groups = dict.fromkeys(group for item in declared or () for group in item.groups)
-    return {
+    row = {
         "purl": find_purl(package.name) if is_counted else None,
         "name": package.name,
-        "requirement": ranges.pop() if len(ranges) == 1 else None,
         "resolved_version": package.version,
         "scope": scope,
-        "optional": bool(declared) and all(item.optional for item in declared or ()),
-        "groups": tuple(groups)[:100],
         "direct": direct,
         "source": source,
         "line": package.line,
     }
+    if declared:
+        ranges = {item.requirement for item in declared if item.source == "registry"}
+        row["requirement"] = ranges.pop() if len(ranges) == 1 else None
+        row["optional"] = all(item.optional for item in declared)
+        row["groups"] = tuple(dict.fromkeys(group for item in declared for group in item.groups))[:100]
+    return row
 
 
 def _find_source(source: str | None) -> DependencySource:

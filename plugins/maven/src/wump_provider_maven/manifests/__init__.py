@@ -83,8 +83,8 @@ FORMATS: tuple[Format, ...] = (
         globs=("build.sbt", "project/*.sbt", "project/*.scala", "*.sbt"),
         kind="manifest",
         max_bytes=500_000,
-        yields="Dependencies and plugins of sbt, where they are written; the Scala version that is part of a name from "
-        "build.sbt and build.properties. Read, never run.",
+        yields="Dependencies and plugins of sbt, where they are written, with the scope that settings and uses give "
+        "them; the Scala version that is part of a name from build.sbt and build.properties. Read, never run.",
         parse=build_sbt.parse_build_sbt,
     ),
 )

@@ -11,7 +11,6 @@ source sets; that of Spring's dependency management plugin.
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from wump_core import ManifestRecord, Scope
 
@@ -19,7 +18,9 @@ from wump_provider_maven.coordinates import MAX_NAME, make_name
 from wump_provider_maven.interpolation import is_known
 from wump_provider_maven.manifests.catalogs import Catalog
 from wump_provider_maven.manifests.configurations import TOOLS, scope_of
+from wump_provider_maven.manifests.gradle_loops import MAX_ROUNDS, find_loop
 from wump_provider_maven.manifests.gradle_notations import Computed, Local, Notation, Notations
+from wump_provider_maven.manifests.gradle_places import Place
 from wump_provider_maven.manifests.gradle_variables import MAX_BLOCK_DEPTH, SCRIPTS, Around, Variables
 from wump_provider_maven.manifests.rows import Findings
 from wump_provider_maven.manifests.scripts import Group, Item, Statement, list_statements, split
@@ -28,30 +29,15 @@ FORMAT = "build.gradle"
 PLUGIN_SUFFIX = ".gradle.plugin"
 
 _CONTROL = frozenset("if else for while when try catch finally switch do with run apply each let also".split())
-_SKIPPED = frozenset("constraints components modules artifactTypes attributesSchema registerTransform exclude".split())
-_PINNING = frozenset("resolutionStrategy versionCatalogs repositories dependencySubstitution configurations".split())
+_SKIPPED = frozenset(
+    "constraints components modules artifactTypes attributesSchema registerTransform exclude substitute".split()
+)
+_PINNING = frozenset(
+    "resolutionStrategy versionCatalogs repositories configurations dependencySubstitution"
+    " dependencyVerification".split()
+)
 _COORDINATES = re.compile(r"([^\W\d][\w.-]*):(\w[\w.-]*):([^\s:/@]*[\d+}][^\s:/@]*)(?::[\w.-]+)?(?:@\w+)?")
 _MODIFIERS = frozenset("def val var final String const".split())
-_NAMING = frozenset("named create register getByName maybeCreate".split())
-
-
-class Place(NamedTuple):
-    """Where a statement stands: in which blocks, of which source set."""
-
-    blocks: tuple[str, ...] = ()
-
-    @property
-    def is_managed(self) -> bool:
-        """Whether what stands here only says which version counts."""
-        return "dependencyManagement" in self.blocks or "constraints" in self.blocks
-
-    @property
-    def source_set(self) -> str:
-        """The source set's name, where the block is inside one."""
-        if "sourceSets" not in self.blocks:
-            return ""
-        at = self.blocks.index("sourceSets") + 1
-        return self.blocks[at] if at < len(self.blocks) - 1 else ""
 
 
 def parse_build_gradle(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
@@ -82,6 +68,8 @@ class _Reading:
         self.findings = Findings()
         self._evaluate = variables.evaluator.evaluate
         self._notations = Notations(variables)
+        self._variables = variables
+        self._rounds = MAX_ROUNDS
         self._managed: dict[tuple[str, str], str] = {}
         self._defined: list[Notation] = []
 
@@ -91,11 +79,11 @@ class _Reading:
             return
         for statement in list_statements(items):
             head = statement[0]
-            name = _block_name(statement)
+            inner = place if head.text in _CONTROL else place.enter(statement)
             if place.blocks[-1:] == ("dependencies",) and not place.is_managed:
-                if head.text in _SKIPPED:
+                if head.text in _SKIPPED or self._walk_loop(statement, place, depth):
                     continue
-                if head.text not in _CONTROL and name != "dependencies":
+                if head.text not in _CONTROL and inner.blocks[-1] != "dependencies":
                     self._add_statement(statement, place)
                     continue
             elif place.blocks[-1:] == ("plugins",) and head.text not in _CONTROL:
@@ -111,8 +99,20 @@ class _Reading:
                 self._read_elsewhere(statement, place)
             for item in statement:
                 if isinstance(item, Group) and item.opening == "{":
-                    inner = place if head.text in _CONTROL else Place((*place.blocks, name))
                     self.walk(item.items, inner, depth + 1)
+
+    def _walk_loop(self, statement: Statement, place: Place, depth: int) -> bool:
+        """Walk the block of a loop for each of its values; whether it is one."""
+        loop = find_loop(statement, self._evaluate)
+        if loop is None or len(loop.values) > self._rounds:
+            return False
+        self._rounds -= len(loop.values)
+        before = self._variables.get((loop.name,))
+        for value in loop.values:
+            self._variables.set((loop.name,), value)
+            self.walk(loop.items, place, depth + 1)
+        self._variables.set((loop.name,), f"${{{loop.name}}}" if before is None else before)
+        return True
 
     def collect_managed(self, items: Sequence[Item], place: Place, depth: int = 0) -> None:
         """The versions that constraints and Spring's plugin give to what names none."""
@@ -123,10 +123,10 @@ class _Reading:
                 for found in (*self._notations.read(statement[1:]), *self._read_set(statement)):
                     if isinstance(found, Notation) and found.version is not None and is_known(found.version):
                         self._managed.setdefault((found.group, found.artifact), found.version)
-            name = _block_name(statement)
+            inner = place.enter(statement)
             for item in statement:
                 if isinstance(item, Group) and item.opening == "{":
-                    self.collect_managed(item.items, Place((*place.blocks, name)), depth + 1)
+                    self.collect_managed(item.items, inner, depth + 1)
 
     def _read_set(self, statement: Statement) -> Iterator[Notation]:
         """`dependencySet(group: "g", version: "1") { entry "a" }` of Spring's plugin."""
@@ -138,6 +138,8 @@ class _Reading:
         parts = split(arguments.items, ",")
         values = [self._evaluate(part[2:] if len(part) > 2 else part) for part in parts]
         group, version = (value if isinstance(value, str) else "" for value in (*values, None, None)[:2])
+        if len(values) == 1:
+            group, _, version = group.partition(":")
         for entry in list_statements(entries.items):
             name = self._evaluate(entry[1:2]) if entry[0].text == "entry" else None
             if isinstance(name, str):
@@ -216,10 +218,8 @@ class _Reading:
 
     def _add_entries(self, items: Sequence[Item], place: Place, name: str, scope: Scope | None) -> None:
         """What a configuration is given."""
-        configuration = name
-        if place.source_set:
-            configuration = place.source_set + name[:1].upper() + name[1:]
-        scope = scope_of(configuration) if scope is None else scope
+        configuration, told = place.tell_configuration(name)
+        scope = told if scope is None else scope
         for found in self._notations.read(items):
             if isinstance(found, Notation):
                 self._add(found, scope, configuration)
@@ -292,26 +292,6 @@ def add_catalog(catalog: Catalog, findings: Findings, field: str) -> None:
             add_plugin(findings, entry.group, version, entry.line, field)
         else:
             findings.add(entry.group, entry.artifact, version, "unknown", line=entry.line, field=field)
-
-
-def _block_name(statement: Statement) -> str:
-    """What a block is called: `dependencies`, `sourceSets.main`, the name that `val x by getting` gives."""
-    words: list[str] = []
-    for item in statement:
-        if isinstance(item, Group) and item.opening == "{":
-            break
-        if item.kind == "word":
-            words.append(item.text)
-        elif (
-            isinstance(item, Group)
-            and words
-            and words[-1] in ("named", "create", "register", "getByName", "maybeCreate")
-        ):
-            inside = [part.text for part in item.items if part.kind in ("string", "literal")]
-            words[-1:] = inside[:1] or words[-1:]
-    if "by" in words[1:]:
-        return words[words.index("by") - 1]
-    return words[-1] if words else ""
 
 
 def _is_defining(item: Item) -> bool:

@@ -10,54 +10,39 @@ Source: sbt's reference manual, "Library dependencies", "Cross-building" and "Us
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from wump_core import InvalidManifest, ManifestRecord, Scope
+from wump_core import InvalidManifest, ManifestRecord
 
 from wump_provider_maven.coordinates import MAX_NAME
 from wump_provider_maven.interpolation import is_known
-from wump_provider_maven.manifests.configurations import scope_of
 from wump_provider_maven.manifests.expressions import Value
 from wump_provider_maven.manifests.gradle_variables import MAX_BLOCK_DEPTH, Variables
 from wump_provider_maven.manifests.rows import Findings
+from wump_provider_maven.manifests.sbt_modules import (
+    SETTING,
+    Context,
+    Module,
+    Modules,
+    choose_use,
+    find_defined,
+    find_setting_configuration,
+    find_uses,
+    first_value,
+    is_bracketed,
+    tell_scope,
+)
 from wump_provider_maven.manifests.scripts import Group, Item, list_statements, split
 
 FORMAT = "build.sbt"
 
-_SCOPES: Mapping[str, Scope] = {
-    "compile": "runtime",
-    "runtime": "runtime",
-    "default": "runtime",
-    "provided": "peer",
-    "test": "test",
-    "it": "test",
-    "integrationtest": "test",
-    "optional": "optional",
-    "plugin": "build",
-    "scalafix": "build",
-    "protobuf": "build",
-    "compileinternal": "build",
-}
-_SIGNS = ("%", "%%", "%%%")
-_ASSIGNING = ("+=", "++=", ":=", "=")
 _SKIPPED = frozenset("dependencyOverrides excludeDependencies libraryDependencySchemes evictionErrorLevel".split())
+_LISTS = frozenset("Seq List Set Vector".split())
 _BUILDING = frozenset("addSbtPlugin addCompilerPlugin compilerPlugin scalafixDependencies".split())
-_NAME = re.compile(r"[0-9.-]*[A-Za-z_][\w.-]*", re.ASCII)
 _SCALA_VERSION = re.compile(r"([23])(?:\.(\d{1,3}))?(?:\.(\d{1,3}))?(-[\w.+-]{1,80})?", re.ASCII)
 _FIRST_BOUND = 10
 """From 2.10 on, libraries are bound to the minor version of Scala, before to the whole."""
 _SBT_VERSION = re.compile(rb"^\s*sbt\.version\s*[=:]\s*([0-9]+)\.([0-9]+)", re.MULTILINE)
-
-
-class Module(NamedTuple):
-    """A dependency as written. `sign` tells whether the artifact's name gets the Scala version."""
-
-    group: str
-    artifact: str
-    sign: str
-    version: Value
-    configuration: str | None
-    line: int
 
 
 def parse_build_sbt(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
@@ -68,10 +53,7 @@ def parse_build_sbt(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
         NoManifest: It is another file of the definition, and names no dependency.
     """
     reading = _Reading(path, siblings)
-    items = reading.variables.read(content)
-    reading.find_scala(items)
-    reading.add_scala(items)
-    reading.walk(items, None, 0)
+    reading.read(content)
     if posixpath.basename(path) not in ("build.sbt", "plugins.sbt"):
         reading.findings.require_something()
     return reading.findings.finish(path, FORMAT, "manifest", needs=reading.needs)
@@ -91,66 +73,75 @@ class _Reading:
         self._root = posixpath.dirname(folder) if posixpath.basename(folder) == "project" else folder
         self._around: Variables | None = None
         self._scala: str | None = None
-        self._version: str | None = None
+        self._modules = Modules(self._text)
+        self._items: list[Item] = []
+        self._around_items: list[list[Item]] = []
+        self._uses: dict[str, set[str]] | None = None
 
-    def walk(self, items: Sequence[Item], building: str | None, depth: int) -> None:
-        """Every dependency in a block and the brackets in it; `building` is the call that makes it one of the build."""
+    def read(self, content: bytes) -> None:
+        """Everything of the file."""
+        self._items = self.variables.read(content)
+        self._find_scala(self._items)
+        self._add_scala(self._items)
+        # What `project/*.sbt` depends on, the build itself is made with.
+        self._walk(self._items, Context(SETTING if self._is_meta else None), 0)
+
+    def _walk(self, items: Sequence[Item], context: Context, depth: int) -> None:
+        """Every dependency in a block and the brackets in it."""
         if depth > MAX_BLOCK_DEPTH:
             return
         for statement in list_statements(items):
             for part in split(statement, ","):
-                if any(item.kind == "word" and item.text in _SKIPPED for item in part):
-                    continue
-                if (module := self._read_module(part)) is not None:
-                    self._add(module, building)
-                    if _is_bracketed(part):
-                        continue
-                for at, item in enumerate(part):
-                    if isinstance(item, Group):
-                        called = part[at - 1].text if at and part[at - 1].kind == "word" else ""
-                        outer, self._version = self._version, self._read_mapped(part[at + 1 :]) or self._version
-                        self.walk(item.items, called if called in _BUILDING else building, depth + 1)
-                        self._version = outer
+                if not any(item.kind == "word" and item.text in _SKIPPED for item in part):
+                    self._read_part(part, context, depth)
 
-    def _read_mapped(self, following: Sequence[Item]) -> str | None:
-        """The version of `Seq(…).map(_ % version)`."""
-        if len(following) < 3 or following[1].text != "map" or not isinstance(following[2], Group):
-            return None
-        parts = split(following[2].items, "%")
-        return self._text(parts[1]) if len(parts) == 2 and parts[0][-1].text == "_" else None
+    def _read_part(self, part: Sequence[Item], context: Context, depth: int) -> None:
+        configuration = find_setting_configuration(part)
+        here = context._replace(configuration=configuration) if configuration else context
+        if (module := self._modules.read(part, here)) is not None:
+            if module.configuration is None:
+                module = module._replace(configuration=self._find_use(part))
+            self._add(module, context.building)
+            if is_bracketed(part):
+                return
+        for at, item in enumerate(part):
+            if not isinstance(item, Group):
+                continue
+            called = part[at - 1].text if at and part[at - 1].kind == "word" else ""
+            following = part[at + 1 : at + 4]
+            for mapped in self._modules.read_mapped(item, following):
+                self._add(mapped, context.building)
+            inner = self._modules.map_context(following, here)
+            if called in _LISTS and inner.configuration is None:
+                inner = inner._replace(configuration=self._find_use(part))
+            self._walk(item.items, inner._replace(building=called) if called in _BUILDING else inner, depth + 1)
 
-    def _read_module(self, part: Sequence[Item]) -> Module | None:
-        signs = [item.text for item in part if item.is_sign(*_SIGNS)]
-        if not signs:
+    def _find_use(self, part: Sequence[Item]) -> str | None:
+        """The configuration for which others take the value that is defined here."""
+        name = find_defined(part)
+        if name is None:
             return None
-        start = max((at + 1 for at, item in enumerate(part) if item.is_sign(*_ASSIGNING)), default=0)
-        operands = split(part[start:], *_SIGNS)
-        if len(operands) < 2 or len(operands[0]) > 12 or any(sign != "%" for sign in signs[1:]):
-            return None
-        if _is_bracketed(part):
-            bracket, stated = operands[0][-1], operands[1][-1]
-            inner = self._read_module(bracket.items) if isinstance(bracket, Group) else None
-            return inner and inner._replace(configuration=inner.configuration or stated.text)
-        group, artifact = self._text(_last(operands[0])), self._text(_first(operands[1]))
-        if group is None or artifact is None or not (_NAME.fullmatch(group) and _NAME.fullmatch(artifact)):
-            return None
-        version = self._text(_first(operands[2])) if len(operands) > 2 else self._version
-        stated = _first(operands[3]) if len(operands) > 3 else []
-        configuration = self._text(stated) if stated and stated[0].kind != "word" else None
-        configuration = configuration or (stated[-1].text if stated else None)
-        if len(operands) > 2 and version is None:
-            version = "${…}"
-        return Module(group, artifact, signs[0], version, configuration, operands[0][-1].line)
+        if self._uses is None:
+            self._uses = {}
+            for around in (self._items, *self._look_around_for_uses()):
+                find_uses(around, self._uses)
+        return choose_use(self._uses.get(name, set()))
+
+    def _look_around_for_uses(self) -> list[list[Item]]:
+        """The items of the build definition that uses the values of `project/*.scala`."""
+        if not self._path.endswith(".scala"):
+            return []
+        self._look_around()
+        return self._around_items
 
     def _add(self, found: Module, building: str | None) -> None:
-        version = found.version if isinstance(found.version, str) else None
+        version = found.version
         if version is not None and not is_known(version):
             message = f"the version of {found.group}:{found.artifact} is not told by the files at hand"
-            self.findings.note(message, "libraryDependencies", found.line)
+            self.findings.note(message, SETTING, found.line)
             version = None
-        configuration = (found.configuration or "").partition("->")[0].partition(",")[0].strip()
-        scope: Scope = _SCOPES.get(configuration.lower()) or (scope_of(configuration) if configuration else "runtime")
-        field = building or "libraryDependencies"
+        configuration, scope = tell_scope(found.configuration or "")
+        field = building or SETTING
         fields: dict[str, Any] = {"groups": (configuration[:MAX_NAME],)} if configuration else {}
         suffix = self._find_suffix(found, building)
         before = len(self.findings.rows)
@@ -186,7 +177,7 @@ class _Reading:
         match = _SBT_VERSION.search(self._siblings.get(place, b""))
         return match[1].decode() if match else None
 
-    def find_scala(self, items: Sequence[Item]) -> None:
+    def _find_scala(self, items: Sequence[Item]) -> None:
         """Look for the part of the Scala version that compiled code is bound to: `2.13`, or `3`."""
         for name in ("scalaVersion", "crossScalaVersions"):
             if self._scala is None and (stated := _find_setting(items, name)):
@@ -194,7 +185,7 @@ class _Reading:
                 value = value[0] if isinstance(value, list) and value else value
                 self._scala = _find_bound(value) if isinstance(value, str) else None
 
-    def add_scala(self, items: Sequence[Item]) -> None:
+    def _add_scala(self, items: Sequence[Item]) -> None:
         """The library of the language, which sbt adds in the version that the file states, unless it says not to."""
         stated, added = _find_setting(items, "scalaVersion"), _find_setting(items, "autoScalaLibrary")
         version = self._text(stated) if stated else None
@@ -234,7 +225,8 @@ class _Reading:
                     items = self._around.read(self._siblings[place])
                 except InvalidManifest:
                     continue  # it has a record of its own, which says so
-                self.find_scala(items)
+                self._around_items.append(items)
+                self._find_scala(items)
         return self._around
 
 
@@ -250,32 +242,6 @@ def _find_bound(version: str) -> str | None:
     return "3" if major == "3" else f"{major}.{minor}"
 
 
-def _is_bracketed(part: Sequence[Item]) -> bool:
-    """`("group" % "artifact" % "1" classifier "x") % Test`."""
-    at = next((at for at, item in enumerate(part) if item.is_sign("%")), 0)
-    before = part[at - 1] if at else None
-    return isinstance(before, Group) and before.opening == "(" and (at < 2 or part[at - 2].kind != "word")
-
-
-def _first(items: Sequence[Item]) -> list[Item]:
-    """The value that an operand begins with: a text, something in brackets, or a path."""
-    found: list[Item] = []
-    for item in items:
-        if not found or item.is_sign(".") or found[-1].is_sign("."):
-            found.append(item)
-        else:
-            break
-    return found
-
-
-def _last(items: Sequence[Item]) -> list[Item]:
-    """The value that an operand ends with."""
-    start = len(items) - 1
-    while start > 1 and items[start - 1].is_sign("."):
-        start -= 2
-    return list(items[start:])
-
-
 def _find_setting(items: Sequence[Item], name: str, depth: int = 0) -> list[Item] | None:
     """What `name := …` sets, wherever in a definition it stands; the first one counts."""
     for at, item in enumerate(items):
@@ -285,5 +251,5 @@ def _find_setting(items: Sequence[Item], name: str, depth: int = 0) -> list[Item
         elif item.kind == "word" and item.text == name:
             for offset in range(at + 1, min(at + 4, len(items))):
                 if items[offset].is_sign(":="):
-                    return _first(items[offset + 1 : offset + 12])
+                    return first_value(items[offset + 1 : offset + 12])
     return None

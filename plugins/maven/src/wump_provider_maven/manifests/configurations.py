@@ -14,12 +14,15 @@ from functools import lru_cache
 
 from wump_core import Scope
 
-_TEST = re.compile(r"^test|Test|^jmh|[sS]pec(?=Impl|Comp|Runt)")
+_TEST = re.compile(
+    r"^test|^i[Tt]est|^e2e|Test|^jmh|^gatling|^benchmark|^cucumber|^spock$|-test-|[sS]pec(?=Impl|Comp|Runt)"
+)
 _ENDINGS: tuple[tuple[str, Scope], ...] = (
     ("annotationprocessor", "build"),
     ("compileonlyapi", "build"),
     ("compileonly", "build"),
     ("compileclasspath", "build"),
+    ("dependenciesmetadata", "runtime"),
     ("developmentonly", "development"),
     ("providedcompile", "peer"),
     ("providedruntime", "peer"),
@@ -32,19 +35,34 @@ _ENDINGS: tuple[tuple[str, Scope], ...] = (
     ("compile", "runtime"),
     ("runtime", "runtime"),
     ("apk", "runtime"),
+    ("wearapp", "runtime"),
+    ("elements", "runtime"),
     ("debugging", "development"),
 )
-_BUILD = frozenset(
-    "classpath kapt ksp apt annotation detekt detektplugins ktlint checkstyle pmd spotbugs spotbugsplugins findbugs"
-    " findbugsplugins codenarc jacocoagent jacocoant errorprone antlr protobuf jooqgenerator lintchecks lintpublish"
-    " corelibrarydesugaring kotlincompilerpluginclasspath kotlincompilerclasspath rewrite asciidoctor asciidoctorext"
-    " annotations signature zinc scalacompilerplugins scalacompilerplugin wsdl2java xjc jaxb openapi liquibaseruntime"
-    " baselineprofile minecraft mappings dokkaplugin dokkahtmlplugin ktlintruleset pitest".split()
+_BUILD_PREFIX = re.compile(
+    "kapt|ksp|detekt|dokka|ktlint|kover|spotless|asciidoctor|jacoco|protoc$|protobuftools|incrementalscalaanalysis"
+    "|kotlinnative|kotlin.*classpath|lintclasspath|swiftexport"
 )
-_RUNTIME = frozenset(
-    "bundle shadow shade modimplementation modapi implementation default archives war earlib"
-    " natives deploy minecraftlibrary".split()
+"""Of what is loaded by plugins, which add a configuration for each task or source set."""
+
+_BUILD = (
+    "classpath apt annotation checkstyle pmd spotbugs spotbugsplugins findbugs findbugsplugins codenarc errorprone"
+    " errorpronejavac antlr protobuf jooqgenerator jooqcodegen lintchecks lintpublish corelibrarydesugaring rewrite"
+    " annotations signature zinc scalacompilerplugins scalacompilerplugin wsdl2java xjc jaxb openapi swaggercodegen"
+    " liquibaseruntime flyway baselineprofile minecraft mappings forge neoforge paperweightdevelopmentbundle pitest"
+    " pmdaux proguard r8"
 )
+_RUNTIME = (
+    "bundle shadow shade embed embedded include jarjar compileinclude modimplementation modapi implementation default"
+    " archives war earlib natives deploy minecraftlibrary nativeimageclasspath play agent javaagent webjars"
+)
+_EXACT: Mapping[str, Scope] = {
+    **dict.fromkeys(_BUILD.split(), "build"),
+    **dict.fromkeys(_RUNTIME.split(), "runtime"),
+    "optional": "optional",
+    "quarkusdev": "development",
+    "testanddevelopmentonly": "development",
+}
 
 
 TOOLS: Mapping[tuple[tuple[str, ...], str], tuple[str, str]] = {
@@ -75,10 +93,10 @@ def choose_strongest(scopes: Iterable[Scope], default: Scope) -> Scope:
 def scope_of(configuration: str) -> Scope:
     """What a configuration's dependencies are needed for."""
     name = configuration.lower()
+    if exact := _EXACT.get(name):
+        return exact
     if _TEST.search(configuration):
         return "test"
-    if name in _BUILD or name.startswith(("kapt", "ksp")):
+    if _BUILD_PREFIX.match(name):
         return "build"
-    if name in _RUNTIME:
-        return "runtime"
     return next((scope for ending, scope in _ENDINGS if name.endswith(ending)), "unknown")

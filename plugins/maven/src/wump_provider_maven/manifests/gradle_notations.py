@@ -4,15 +4,22 @@ Source: Gradle's documentation of dependency notations, in Groovy and Kotlin; Ko
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from wump_provider_maven.interpolation import is_known
 from wump_provider_maven.manifests.catalogs import accessor_of
-from wump_provider_maven.manifests.gradle_variables import Variables
+from wump_provider_maven.manifests.configurations import scope_of
+from wump_provider_maven.manifests.gradle_variables import PLATFORMS, Variables
 from wump_provider_maven.manifests.scripts import Group, Item, list_statements, split
 
-_WRAPPERS = frozenset("platform enforcedPlatform testFixtures variantOf create dependency changing optional".split())
+_WRAPPERS = PLATFORMS | frozenset("testFixtures variantOf create dependency changing optional".split())
+_HANDLERS = frozenset("project dependencies".split())
+_HANDLED = _WRAPPERS | _HANDLERS
+_MAX_HANDLERS = 4
+"""`project.dependencies.platform(…)`: where a source set has no such function of its own."""
+
 _FILES = frozenset("files fileTree".split())
 _PROJECTS = frozenset("project projects".split())
 _BUILT_IN = frozenset("gradleApi localGroovy gradleTestKit gradleKotlinDsl npm devNpm peerNpm bundledNpm pod".split())
@@ -20,6 +27,9 @@ _BUILT_IN = frozenset("gradleApi localGroovy gradleTestKit gradleKotlinDsl npm d
 
 _NAMED = frozenset("group name version configuration ext classifier transitive changing module path".split())
 _BLANK = re.compile(r"\s")
+MAX_LISTED = 20_000
+"""Packages that one script names by lists, however often it names these."""
+
 _MAX_NESTING = 3
 _SHORTEST_MAP = 10
 """Three names, each with a sign and a value, and what is between."""
@@ -57,6 +67,8 @@ class Notations:
     def __init__(self, variables: Variables) -> None:
         self._variables = variables
         self._evaluate = variables.evaluator.evaluate
+        self._platforms = variables.platforms
+        self._left = MAX_LISTED
 
     def read(self, items: Sequence[Item]) -> Iterator[Found]:
         """Everything that the arguments of a configuration name, with or without brackets and a closure."""
@@ -107,19 +119,35 @@ class Notations:
         return None
 
     def _from_part(self, part: Sequence[Item]) -> Iterator[Found]:
+        start = 0
+        while start < _MAX_HANDLERS and len(part) > start + 2 and part[start + 2].text in _HANDLED:
+            if part[start].text not in _HANDLERS or not part[start + 1].is_sign("."):
+                break
+            start += 2
+        part = part[start:]
         head, rest = part[0], part[1:]
         if isinstance(head, Group):
             yield from self._from_group(head)
+        elif not rest and (platform := self._platforms.get(head.text)):
+            yield from self._from_platform(platform, head.line)
         elif head.kind != "word" or not rest:
             yield from self._from_value(part)
         elif head.text in _FILES | _PROJECTS:
             yield from self._from_local(head.text, rest, head.line)
         elif head.text == "kotlin" and isinstance(rest[0], Group):
             yield self._from_kotlin(rest[0], head.line)
-        elif head.text in _WRAPPERS and not rest[0].is_sign("."):
-            yield from self.read(rest)
+        elif not rest[0].is_sign(".") and (head.text in _WRAPPERS or scope_of(head.text) != "unknown"):
+            yield from self.read(rest)  # also `include(implementation("g:a:1"))`
         elif head.text not in _BUILT_IN:
             yield from self._from_value(part)
+
+    def _from_platform(self, call: Sequence[Item], line: int) -> Iterator[Found]:
+        """A variable that holds a platform. One that holds another such variable ends there."""
+        platforms, self._platforms = self._platforms, {}
+        try:
+            yield from [found._replace(line=line) for found in self._from_part(call)]
+        finally:
+            self._platforms = platforms
 
     def _from_group(self, group: Group) -> Iterator[Found]:
         parts = split(group.items, ",")
@@ -139,7 +167,7 @@ class Notations:
         if value is None and path and len(path) > 1 and (entries := self._find_entries(path, line)):
             yield from entries
             return
-        found = list(_read_value(value, line))
+        found = self._take(_read_value(value, line))
         if not found:  # a text behind words that aren't known
             texts = (self._evaluate((item,)) for item in part if item.kind in ("string", "literal"))
             found = [notation for text in texts for notation in _read_value(text, line)]
@@ -181,13 +209,20 @@ class Notations:
             if isinstance(value, str) and value:
                 yield Local(value, "path" if kind in _FILES else "workspace", line)
 
+    def _take(self, several: Iterable[Any]) -> list[Any]:
+        """All of a list that a script names; nothing once lists that are named again and again come to too many."""
+        found = list(islice(several, max(self._left, 1) + 1))
+        if len(found) > 1:
+            self._left -= len(found)
+        return [] if len(found) > 1 and self._left < 0 else found
+
     def _find_entries(self, path: Sequence[str], line: int) -> list[Found]:
         """What a catalog holds under `libs.a.b` or `libs.bundles.a`."""
         catalog = self._variables.find_catalog(path[0])
         if catalog is None:
             return []
         if path[1] == "bundles":
-            names = catalog.bundles.get(accessor_of(".".join(path[2:])), [])
+            names = self._take(catalog.bundles.get(accessor_of(".".join(path[2:])), ()))
         else:
             names = [accessor_of(".".join(path[1:]))]
         entries = [catalog.libraries[name] for name in names if name in catalog.libraries]

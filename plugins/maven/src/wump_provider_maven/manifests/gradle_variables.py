@@ -23,6 +23,7 @@ MAX_BLOCK_DEPTH = 40
 MAX_LATER_ITEMS = 40
 MAX_APPLIED = 20
 SOURCES = ("buildSrc/src/main/**/*.kt", "buildSrc/src/main/**/*.java")
+PLATFORMS = frozenset(("platform", "enforcedPlatform"))
 SCRIPTS = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
 
 _MODIFIERS = frozenset(
@@ -49,6 +50,8 @@ class Variables:
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
         self._catalogs: dict[str, Catalog] = {}
+        self.platforms: dict[str, Sequence[Item]] = {}
+        """Variables of this script that hold a platform, with the call that makes it."""
         self.scripts: list[Sequence[Item]] = []
         self.catalog_files: list[tuple[str, str]] = []
         self.evaluator = Evaluator(self.get)
@@ -131,6 +134,8 @@ class Variables:
             inside = ()
             if head in ("object", "class", "enum", "interface") and len(statement) > 1:
                 inside = (*names, statement[1].text)
+            elif len(statement) > 3 and statement[-2].text == "new":  # Scala's `val versions = new { … }`
+                inside = (*names, *(self._read_target(statement[:-3]) or ())[:1])
             elif head in ("versionCatalogs", *_catalog_names(names)):
                 inside = (*names, head)
             if statement[0].kind == "word" and "versionCatalogs" in names and head in ("create", "register"):
@@ -146,6 +151,8 @@ class Variables:
         if (parts := _split_assignment(statement, "=")) is not None:
             if path := self._read_target(parts[0]):
                 self._assign(path, names, self._evaluate(parts[1]))
+                if _is_platform(parts[1]):
+                    self.platforms[path[-1]] = parts[1]
         elif (parts := _split_assignment(statement, "+=")) is not None:
             self._add_to(self._read_target(parts[0]) or (), self.evaluator.evaluate(parts[1]))
         elif (arguments := _find_call(statement, "set")) is not None or (
@@ -331,6 +338,14 @@ def _is_piece(statement: Statement) -> bool:
     return (
         statement[0].text in ("library", "alias", "version") and len(statement) > 1 and isinstance(statement[1], Group)
     )
+
+
+def _is_platform(items: Sequence[Item]) -> bool:
+    """`platform(libs.bom)`."""
+    if items[0].text not in PLATFORMS or len(items) != 2 or not isinstance(items[1], Group):
+        return False
+    inside = items[1].items
+    return len(inside) <= MAX_LATER_ITEMS and not any(item.is_sign(",") for item in inside)
 
 
 def _catalog_names(names: tuple[str, ...]) -> tuple[str, ...]:

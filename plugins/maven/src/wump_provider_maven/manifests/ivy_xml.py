@@ -4,6 +4,7 @@ Source: Apache Ivy's documentation of Ivy files. Without `org` a dependency is o
 Settings of the build aren't known: a value with `${…}` in it that the file itself doesn't set is a diagnostic.
 """
 
+import re
 from collections.abc import Mapping
 
 from wump_core import InvalidManifest, ManifestRecord, Scope
@@ -16,13 +17,14 @@ from wump_provider_maven.xml import NotXml, children, each, line_of, local_name,
 
 FORMAT = "ivy.xml"
 _WORDS: Mapping[str, Scope] = {
-    **dict.fromkeys(("default", "master", "compile", "runtime", "core", "*"), "runtime"),
+    **dict.fromkeys(("default", "master", "compile", "runtime", "core", "*", "%"), "runtime"),
     **dict.fromkeys(("provided", "system"), "peer"),
     **dict.fromkeys(("test", "tests", "junit"), "test"),
     **dict.fromkeys(("build", "ant", "docs", "javadoc", "checkstyle", "findbugs"), "build"),
     **dict.fromkeys(("dev", "develop", "development"), "development"),
     "optional": "optional",
 }
+_SEPARATOR = re.compile(r"[-_.\s]")
 
 
 def parse_ivy_xml(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
@@ -72,4 +74,9 @@ def _list_configurations(mapping: str | None, element: object) -> list[str]:
 
 
 def _scope_of(configuration: str) -> Scope:
-    return _WORDS.get(configuration.lower()) or scope_of(configuration)
+    """By the whole name, or by the words of one such as `build-tools`, of which the first counts, or `test`."""
+    scope = _WORDS.get(configuration.lower()) or scope_of(configuration)
+    if scope != "unknown":
+        return scope
+    scopes = [_WORDS[word] for word in _SEPARATOR.split(configuration.lower()) if word in _WORDS]
+    return "test" if "test" in scopes else scopes[0] if scopes else "unknown"

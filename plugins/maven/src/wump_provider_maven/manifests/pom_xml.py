@@ -118,7 +118,7 @@ class _Reading:
         if is_known(version):
             return version
         name = f"{found.group}:{found.artifact}"
-        outside = self._describe_outside()
+        outside = self._outside
         if version is not None:
             where = f", it may come from {outside}" if outside else ""
             self.findings.note(
@@ -130,7 +130,8 @@ class _Reading:
             self.findings.note(f"{name} has no version, and none is managed", field, line)
         return None
 
-    def _describe_outside(self) -> str:
+    @cached_property
+    def _outside(self) -> str:
         """Who may know what isn't known here: parent and imports that are not in the tree."""
         parent = self.model.missing_parent
         names = [f"the parent {parent.group}:{parent.artifact}:{parent.version}"] if parent else []
@@ -166,7 +167,7 @@ class _Reading:
             fields |= {"purl": None, "source": "workspace"}
         requirement = version if version and is_known(version) else None
         if requirement is None and (version or self.model.missing_parent):
-            outside = self._describe_outside() or describe_unknown(version or "")
+            outside = self._outside or describe_unknown(version or "")
             message = f"the version of {group}:{artifact} is not known here: it may come from {outside}"
             self.findings.note(message, declared.field, declared.line)
         self.findings.add(group, artifact, requirement, "build", line=declared.line, **fields)
@@ -180,10 +181,12 @@ class _Reading:
                     self._add(dependency, (), is_inherited=True)
 
     def _find_modules(self, top: str) -> dict[tuple[str, str], str]:
-        """The modules of the build, where a dependency or an import may be one: it has a group of the project's own."""
-        groups = {self.model.group, *(pom.group for pom in self.model.lineage)}
+        """The modules of the build, where something used may be one: it has a group of the project, or one below."""
+        if not self._tree.has_modules(top):
+            return {}
+        groups = tuple(f"{group}." for group in (self.model.group, *(pom.group for pom in self.model.lineage)) if group)
         fill = self.model.values.fill
-        if not any(item.group and fill(item.group) in groups for item in self._list_used()):
+        if not any(item.group and f"{fill(item.group)}.".startswith(groups) for item in self._list_used()):
             return {}
         modules, needs = self._tree.find_modules(top)
         self.needs += needs

@@ -102,11 +102,12 @@ def list_statements(items: Sequence[Item]) -> Iterator[list[Item]]:
     while position < size:
         item = items[position]
         position += 1
-        if item.is_sign(";"):
+        kind = item.kind
+        if kind == "sign" and item.text == ";":
             if statement:
                 yield statement
             statement = []
-        elif item.kind != "newline":
+        elif kind != "newline":
             statement.append(item)
         elif statement and not statement[-1].is_sign(*_CONTINUES_AFTER):
             while position < size and items[position].kind == "newline":
@@ -120,12 +121,15 @@ def list_statements(items: Sequence[Item]) -> Iterator[list[Item]]:
 
 def split(items: Sequence[Item], *signs: str) -> list[list[Item]]:
     """The parts between these signs, without line ends; none where there is nothing."""
-    parts: list[list[Item]] = [[]]
+    part: list[Item] = []
+    parts = [part]
     for item in items:
-        if item.is_sign(*signs):
-            parts.append([])
-        elif item.kind != "newline":
-            parts[-1].append(item)
+        kind = item.kind
+        if kind == "sign" and item.text in signs:
+            part = []
+            parts.append(part)
+        elif kind != "newline":
+            part.append(item)
     return [part for part in parts if part]
 
 

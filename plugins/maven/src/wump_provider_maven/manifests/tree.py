@@ -10,7 +10,7 @@ from typing import NamedTuple
 from wump_core import resolve_path
 
 from wump_provider_maven.models import MAX_PARENTS, Model
-from wump_provider_maven.poms import NotPom, Parent, Pom, parse_pom
+from wump_provider_maven.poms import NotPom, Parent, Pom, Section, parse_pom
 from wump_provider_maven.xml import NotXml
 
 MAX_MODULES = 80
@@ -64,6 +64,11 @@ class Tree:
             path, pom = above, found
         return lineage
 
+    def has_modules(self, path: str) -> bool:
+        """Whether others are built with the POM at a path."""
+        pom = self.get(path)
+        return pom is not None and any(section.modules for section in _list_sections(pom))
+
     def find_modules(self, path: str) -> tuple[dict[tuple[str, str], str], list[str]]:
         """All modules below a POM by group and artifact, with their paths; and what is needed to tell."""
         found: dict[tuple[str, str], str] = {}
@@ -91,9 +96,14 @@ def find_pom(origin: str, target: str) -> str | None:
     return resolve_path(origin, target)
 
 
+def _list_sections(pom: Pom) -> Iterator[Section]:
+    yield pom.body
+    for profile in pom.profiles:
+        yield profile.section
+
+
 def _list_modules(path: str, pom: Pom) -> Iterator[str]:
-    sections = (pom.body, *(profile.section for profile in pom.profiles))
-    for module in (module for section in sections for module in section.modules):
+    for module in (module for section in _list_sections(pom) for module in section.modules):
         if (below := find_pom(path, module)) is not None:
             yield below
 
