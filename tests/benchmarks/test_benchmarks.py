@@ -1,5 +1,6 @@
 """The benchmarks run, measure what they say, and are what the docs show. Nothing here asserts a time."""
 
+import ast
 import json
 import math
 import os
@@ -10,11 +11,13 @@ from typing import Any
 
 import asyncpg
 import pytest
+import wump_api
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.command import DOCS, LARGE_ONLY, MEASUREMENTS, read_documents
 from benchmarks.graph import SIZES, describe_graph, make_graph
 from benchmarks.report import make_page
+from benchmarks.telemetry import remove_calls
 
 RUN = Path(__file__).with_name("run.py")
 NOT_ALWAYS_RUN = {"datasette"}
@@ -52,6 +55,14 @@ def test_where_and_what_was_measured_is_said(measured: Any) -> None:
     assert measured["machine"]["postgres"].startswith("18")
     assert measured["graph"]["statements"]["rows"] > 25_000
     assert make_page(measured).count("\n## ") >= len(MEASUREMENTS)
+
+
+def test_what_telemetry_that_is_off_is_compared_with_has_none() -> None:
+    source = "from wump_core.telemetry import note_job\ntry:\n    note_job(1)\nfinally:\n    note_other(2)\n"
+    tree, taken = remove_calls(source)
+    assert (ast.unparse(tree).split("\n")[2:], taken) == (["    pass", "finally:", "    note_other(2)"], 1)
+    modules = Path(wump_api.__file__).parent.rglob("*.py")
+    assert sum(remove_calls(path.read_text("utf-8"))[1] for path in modules) > 10
 
 
 async def test_the_same_seed_makes_the_same_graph(engine: AsyncEngine, database_url: str, measured: Any) -> None:

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from faults.stage import OwnServers
 from pydantic import SecretStr
+from worker.conftest import probed_once  # noqa: F401 - a fixture
 from wump_core.embedded import embedded_servers
 from wump_core.store import make_engine
 from wump_migrations import runner

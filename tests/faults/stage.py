@@ -27,7 +27,7 @@ import sys
 if sys.orig_argv[-1] in ("scheduler", "worker"):  # their children have no time to lose on these modules
     import wump_core.schedule as schedule
     schedule.LEASE_SECONDS, schedule.RENEW_LEASE_EVERY_SECONDS, schedule.RESEND_AFTER_SECONDS = 3, 1, 3
-    schedule.MAX_UNSTARTED = 8
+    schedule.RESEND_LOST_AFTER_SECONDS, schedule.MAX_UNSTARTED = 3, 8
     import wump_worker.main as main
     main.SHUTDOWN_SECONDS = 2
     import wump_worker.scheduler as scheduler
@@ -156,6 +156,14 @@ class Onlooker:
                 assert time.monotonic() < deadline
                 self._connection = None
                 await asyncio.sleep(0.1)
+
+    async def wait_for(self, query: str, seconds: float = 60) -> list[Any]:
+        """Rows of a query, once there are some."""
+        deadline = time.monotonic() + seconds
+        while not (rows := await self.fetch(query)):
+            assert time.monotonic() < deadline, query
+            await asyncio.sleep(0.05)
+        return rows
 
     async def close(self) -> None:
         """Look no more."""

@@ -27,13 +27,17 @@ def limit_settings() -> dict[str, str]:
 
 
 class FailingAnswers(dict[str, Any]):
-    """Answers that take their time; every tenth call gets an error of the server's instead. Counts arrivals."""
+    """Answers that take their time; every tenth call gets an error of the server's instead. Counts arrivals.
+
+    Who asks for what is `held` waits until it is no more.
+    """
 
     def __init__(self, answers: dict[str, Any], seconds: float) -> None:
         super().__init__(answers)
         self.seconds = seconds
         self.arrivals: dict[str, list[float]] = {"npm": [], "github": [], "search": []}
         self.failed = 0
+        self.held = ""
         self._lock = threading.Lock()
 
     def get(self, key: str, default: Any = None, /) -> Any:  # ty: ignore[incompatible-method-override]
@@ -43,6 +47,8 @@ class FailingAnswers(dict[str, Any]):
             fails = sum(map(len, self.arrivals.values())) % FAIL_EVERY == 0
             self.failed += fails
         time.sleep(self.seconds)
+        while key == self.held:
+            time.sleep(0.05)
         return (503, {}, b"") if fails else super().get(key, default)
 
     def list_excesses(self) -> list[str]:

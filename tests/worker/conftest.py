@@ -1,8 +1,9 @@
 """What the tests of the worker share: a registry, the worker's resources, and a look at the tables."""
 
+import functools
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import stamina
 from local_registry import LocalRegistry, serve_registry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from wump_core import loading
+from wump_core.probe import probe_imports
 from wump_core.purl import parse_purl
 from wump_core.schedule import plan_tracked_package
 from wump_core.settings import CoreSettings
@@ -23,6 +26,25 @@ def without_waits() -> Iterator[None]:
     stamina.set_testing(True, attempts=3, cap=True)
     yield
     stamina.set_testing(False)
+
+
+SHIPPED = tuple("cratesio depsdev ecosystems github gitlab librariesio maven npm pypi sbom".split())
+"""The providers of this repository; `sbom` is a part of the core."""
+
+
+@functools.cache
+def _probe_once(names: tuple[str, ...]) -> dict[str, str]:
+    return probe_imports(names)
+
+
+@pytest.fixture(autouse=True)
+def probed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That our own plugins can be imported is found out in a child process once, and not for each test."""
+
+    def probe(names: Sequence[str]) -> dict[str, str]:
+        return dict(_probe_once(tuple(names))) if set(names) <= set(SHIPPED) else probe_imports(names)
+
+    monkeypatch.setattr(loading, "probe_imports", probe)
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,13 @@ from local_registry import LocalRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 from worker.conftest import Ledger, SlowAnswers
 from wump_core import schedule
-from wump_core.errors import CredentialsRejected, RateLimited, Unavailable
+from wump_core.errors import CredentialsRejected, RateLimited, ServerUnavailable, Unavailable
 from wump_core.settings import CoreSettings
 from wump_core.store import executions, operations, pauses
 from wump_core.store.executions import Execution
 from wump_worker import actors
 from wump_worker.actors import run_execution
+from wump_worker.alone import run_alone
 from wump_worker.jobs import Arguments, Job
 from wump_worker.resources import Resources, open_resources
 from wump_worker.settings import WorkerSettings
@@ -221,6 +222,18 @@ async def test_an_innocent_job_that_lost_workers_is_done_alone(
     row = await ledger.get(key)
     assert (row["state"], row["attempts"], row["outcome"]["code"]) == ("completed", 0, "saved")
     assert "/npm/debug" in registry.requests[own:]
+
+
+async def test_a_job_that_runs_alone_is_not_to_blame_for_a_database_that_is_away(
+    resources: Resources, engine: AsyncEngine, ledger: Ledger
+) -> None:
+    key = await ledger.plan("npm:debug")
+    async with engine.begin() as connection:
+        execution = await schedule.start(connection, key)
+    assert execution is not None
+    away = {**resources.environment, "WUMP_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    with pytest.raises(ServerUnavailable):
+        await run_alone(away, execution, deadline_seconds=20)
 
 
 # A worker that must stop.

@@ -4,20 +4,27 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
 from dramatiq.brokers.redis import RedisBroker
 from pydantic import SecretStr
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from worker.conftest import Ledger
 from wump_core import schedule
 from wump_core.errors import LeaseLost, ServerUnavailable
 from wump_core.settings import CoreSettings
+from wump_core.store import runs
 from wump_core.store.executions import QUEUES, DueExecution
 from wump_worker import scheduler
-from wump_worker.broker import make_broker, send
+from wump_worker.broker import FIRST, make_broker, send
+from wump_worker.main import FETCH_PAUSE_MILLISECONDS
 from wump_worker.scheduler import run_scheduler, tick
+from wump_worker.watchdog import STALL_SECONDS
+
+DOCS = Path(__file__).parents[2] / "docs/jobs.md"
 
 
 @pytest.fixture
@@ -32,7 +39,7 @@ def broker(settings: CoreSettings) -> Iterator[RedisBroker]:
 def messages(broker: RedisBroker) -> Counter[int]:
     """How often each execution lies in Valkey."""
     found: Counter[int] = Counter()
-    for queue in QUEUES:
+    for queue in (*QUEUES, FIRST):
         found.update(json.loads(body)["args"][0] for body in broker.client.hvals(f"wump:{queue}.msgs"))
     return found
 
@@ -99,17 +106,62 @@ async def test_with_no_worker_the_queue_does_not_fill_valkey(
     assert sum(messages(broker).values()) == 120
 
 
-async def test_the_run_of_a_dead_worker_is_sent_before_the_rest_of_its_queue(
-    engine: AsyncEngine, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+async def test_the_run_of_a_dead_worker_is_sent_before_all_that_waits(
+    engine: AsyncEngine, broker: RedisBroker, ledger: Ledger
 ) -> None:
-    monkeypatch.setattr(schedule, "MAX_UNSTARTED", 1)
     key = await ledger.plan("npm:a")
     async with engine.begin() as connection:
         assert await schedule.start(connection, key) is not None
-    await plan_many(ledger, 6)
-    await ledger.run("UPDATE job_executions SET due_at = now() - interval '1 hour', lease_until = now()")
-    async with engine.begin() as connection:
-        assert [due.id for due in await schedule.claim_due(connection)] == [key]
+    await plan_many(ledger, schedule.MAX_UNSTARTED + 1)
+    assert await tick(engine, broker) == schedule.MAX_UNSTARTED
+    await ledger.run("UPDATE job_executions SET lease_until = now() WHERE state = 'running'")
+    assert await tick(engine, broker) == 1, "although no more may wait"
+    (message,) = broker.client.hvals(f"wump:{FIRST}.msgs")
+    assert json.loads(message)["args"] == [key]
+    # Whoever took the message may have died with it.
+    await ledger.run(
+        "UPDATE job_executions SET sent_at = sent_at - make_interval(secs => :seconds) WHERE id = :key",
+        seconds=schedule.RESEND_LOST_AFTER_SECONDS,
+        key=key,
+    )
+    assert await tick(engine, broker) == 1
+    assert broker.client.hlen(f"wump:{FIRST}.msgs") == 2
+
+
+def test_the_settings_bring_the_work_of_a_dead_worker_back_in_time() -> None:
+    """As docs/jobs.md has it; what is left of the 15 seconds is for processes that have little time."""
+    missed = schedule.RENEW_LEASE_EVERY_SECONDS + schedule.LATE_RENEWAL_SECONDS
+    on_the_way = scheduler.TICK_SECONDS + FETCH_PAUSE_MILLISECONDS / 1000
+    sums = [seen + on_the_way for seen in (missed, schedule.LEASE_SECONDS)]
+    assert f"| **sum** | **{sums[0]:g} s** | **{sums[1]:g} s** |" in DOCS.read_text()
+    assert max(sums) <= 13
+    again = missed + schedule.RESEND_LOST_AFTER_SECONDS + on_the_way
+    assert again <= 13, "the worker that took the message died as well, before it began"
+    # A worker that is alive keeps its runs: while a plugin blocks it, and after a renewal that failed.
+    assert schedule.LEASE_SECONDS > schedule.RENEW_LEASE_EVERY_SECONDS + STALL_SECONDS
+    assert schedule.LEASE_SECONDS > 3 * schedule.RENEW_LEASE_EVERY_SECONDS
+
+
+async def test_a_worker_without_a_session_is_dead_once_it_misses_a_renewal(engine: AsyncEngine, ledger: Ledger) -> None:
+    """One with a session may be late until its lease ends, and one that renews in time needs none."""
+    sessions = {"alive": 1, "dead": 2, "renewed": 2, "older": None}
+    keys = {name: await ledger.plan(f"npm:{name}") for name in sessions}
+    missed = schedule.RENEW_LEASE_EVERY_SECONDS + schedule.LATE_RENEWAL_SECONDS
+    async with engine.connect() as held:
+        await runs.hold_session(held, 1)
+        async with engine.begin() as connection:
+            for name, key in keys.items():
+                assert await schedule.start(connection, key, session=sessions[name]) is not None
+        await ledger.run(
+            "UPDATE job_executions SET lease_until = lease_until - make_interval(secs => :missed) WHERE id <> :renewed",
+            missed=missed,
+            renewed=keys["renewed"],
+        )
+        async with engine.begin() as connection:
+            assert [(due.id, due.first) for due in await schedule.claim_due(connection)] == [(keys["dead"], True)]
+        await held.execute(text("SELECT pg_advisory_unlock_all()"))
+        async with engine.begin() as connection:
+            assert [due.id for due in await schedule.claim_due(connection)] == [keys["alive"]]
 
 
 async def test_the_run_of_a_dead_worker_is_due_again_and_no_longer_its_own(
@@ -149,8 +201,8 @@ async def test_a_run_that_loses_worker_after_worker_waits_longer_and_is_never_gi
         row = await ledger.get(key)
         assert (row["lost_leases"], row["state"], row["outcome"]["code"]) == (lost, "pending", "lease_lost")
         waits.append(max(0, round(row["due_in"])))
-    assert waits[: schedule.ALONE_AFTER_LOST_LEASES] == [0, 0]
-    assert waits[2:6] == [5, 10, 20, 40]
+    assert waits[: schedule.AT_ONCE_LOST_LEASES] == [0] * schedule.AT_ONCE_LOST_LEASES
+    assert waits[schedule.AT_ONCE_LOST_LEASES :][:4] == [5, 10, 20, 40]
     assert waits[-1] == schedule.MAX_LOST_LEASE_DELAY_SECONDS
 
 

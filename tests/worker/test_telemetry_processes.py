@@ -1,4 +1,7 @@
-"""One trace from a request over the ledger and a message to the upstream, seen by a collector; and the figures."""
+"""One trace from a request over the ledger and a message to the upstream, seen by a collector; and the figures.
+
+Those that the rules for Prometheus ask for are among them.
+"""
 
 import json
 import re
@@ -9,6 +12,7 @@ from pathlib import Path
 
 import httpx
 from e2e.processes import environment_of, running, wait_until
+from infrastructure.test_alert_rules import OF_PROMETHEUS, RULES, list_asked
 from local_registry import LocalRegistry
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otlp_receiver import OtlpReceiver, ReceivedSpan, receive_otlp
@@ -63,8 +67,12 @@ async def test_one_trace_leads_from_a_request_to_the_upstream(
             OTEL_EXPORTER_OTLP_ENDPOINT=receiver.address,
             OTEL_EXPORTER_OTLP_HEADERS="x-key=canary-header-value",
         )
+        # A database for reading that never answers: that has figures, too.
+        silent = opened.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+        variables = {"api": environment | {"WUMP_READ_DATABASE_URL": f"postgresql://nobody@127.0.0.1:{silent}/none"}}
         services = {
-            name: opened.enter_context(running(name, environment=environment, log=tmp_path / name)) for name in ports
+            name: opened.enter_context(running(name, environment=variables.get(name, environment), log=tmp_path / name))
+            for name in ports
         }
         services["worker"].wait_for("worker.started")
         wait_until(lambda: _answers(f"{api}/health"), 40)
@@ -79,6 +87,7 @@ async def test_one_trace_leads_from_a_request_to_the_upstream(
         for attempt in (1, 2):
             wait_until(lambda count=attempt: services["worker"].output.count('"job.failed"') == count, 30)
             await ledger.make_due()
+        assert client.get(f"{api}/api/v1/packages/npm/traced").status_code == 503
         figures = {name: client.get(f"http://127.0.0.1:{port}/metrics").text for name, port in ports.items()}
         for name, service in services.items():
             assert service.stop(signal.SIGTERM) == 0, f"{name}: {service.output}"
@@ -112,6 +121,7 @@ async def test_one_trace_leads_from_a_request_to_the_upstream(
         for text in [*outputs, *figures.values(), *(body.decode("latin-1") for body in receiver.raw)]:
             assert "canary" not in text
     _check_figures(figures)
+    _check_rules(figures)
 
 
 def _answers(url: str) -> bool:
@@ -124,7 +134,7 @@ def _answers(url: str) -> bool:
 def _check_figures(figures: dict[str, str]) -> None:
     api, worker, scheduler = figures["api"], figures["worker"], figures["scheduler"]
     created = 'http_request_method="POST",http_response_status_code="202",http_route="/api/v1/packages"'
-    assert f"http_server_request_duration_seconds_count{{{created}" in api
+    assert re.search(rf"http_server_request_duration_seconds_count\{{[^}}]*{created}", api)
     assert 'db_client_connection_max{db_client_connection_pool_name="read"} 10.0' in api
     assert 'db_client_operation_duration_seconds_count{db_operation_name="INSERT",db_system_name="postgresql"}' in api
     finished = 'job_execution_duration_seconds_count{job_name="refresh_package",outcome="completed",queue="high"} 1.0'
@@ -142,3 +152,13 @@ def _check_figures(figures: dict[str, str]) -> None:
         assert 'system_filesystem_utilization{system_filesystem_mountpoint="data"} 0.' in text
         assert not re.search("traced|broken", text)
         assert "/health" not in text
+
+
+def _check_rules(figures: dict[str, str]) -> None:
+    """Each figure that a rule asks for is exported, with the labels that it is chosen and grouped by."""
+    samples = re.findall(r"^(\w+)(?:\{(.*)\})? ", "\n".join(figures.values()), re.MULTILINE)
+    exported = {(name, *re.findall(r'(\w+)="(?!")', labels)) for name, labels in samples}
+    for rule in RULES.values():
+        for figure, labels in list_asked(rule["expr"]):
+            wanted = labels - (OF_PROMETHEUS - {"le"})
+            assert figure == "up" or any(name == figure and wanted <= set(found) for name, *found in exported), figure

@@ -12,13 +12,15 @@ from worker.test_providers_loading import GOOD, install
 from wump_core.settings import CoreSettings
 from wump_worker.watchdog import EXIT_STALLED, Watchdog
 
-BLOCKING = {"busy": "while time.monotonic() < end: pass", "asleep": "time.sleep(end - time.monotonic())"}
+BLOCKING = {"busy": "pass", "asleep": "time.sleep(0.05)"}
 
 
 def make_plugin(body: str) -> types.ModuleType:
-    """A module with a function that blocks until a moment."""
+    """A module with a function that blocks until a moment, or until something is found."""
     module = types.ModuleType("wump_provider_rude.fetching")
-    exec(f"import time\ndef block(end):\n    {body}", module.__dict__)
+    exec(
+        f"import time\ndef block(end, found):\n    while time.monotonic() < end and not found: {body}", module.__dict__
+    )
     return module
 
 
@@ -30,7 +32,7 @@ async def test_it_names_the_plugin_whose_code_blocks_the_loop(how: str) -> None:
     watchdog.start()
     await asyncio.sleep(1.5)
     assert not bitten
-    make_plugin(BLOCKING[how]).block(time.monotonic() + 3)
+    make_plugin(BLOCKING[how]).block(time.monotonic() + 20, bitten)
     watchdog.stop()
     assert bitten
     assert bitten[0][0] == "rude"
@@ -43,7 +45,7 @@ async def test_a_loop_that_somebody_else_blocks_bites_nobody() -> None:
     modules = {"wump_provider_kind": "kind"}
     watchdog = Watchdog(asyncio.get_running_loop(), modules, lambda *found: bitten.append(found), stall_seconds=0.1)
     watchdog.start()
-    make_plugin(BLOCKING["busy"]).block(time.monotonic() + 1)
+    make_plugin(BLOCKING["busy"]).block(time.monotonic() + 1, bitten)
     watchdog.stop()
     assert not bitten
 

@@ -37,12 +37,18 @@ APPLY_TAKEDOWN = "apply_takedown"
 """Of one account, `host/login`: it was taken down, or may be named again."""
 
 LEASE_SECONDS = 12
-RENEW_LEASE_EVERY_SECONDS = 4
+RENEW_LEASE_EVERY_SECONDS = 3
+LATE_RENEWAL_SECONDS = 1.5
+"""So much later than it should be, a renewal is missed: one who has no session either is dead."""
 MAX_UNSTARTED = 200
 RESEND_AFTER_SECONDS = 10
+RESEND_LOST_AFTER_SECONDS = 5
+"""For what lost its worker: the next one may have died, too, with the message in its hands."""
 MAX_ATTEMPTS = 3
 ALONE_AFTER_LOST_LEASES = 2
 """What lost as many workers runs alone, in a child process of a worker: whether it is at fault shows there."""
+AT_ONCE_LOST_LEASES = 5
+"""So often a run that lost its worker is due again at once; after that it waits, since it may be what ends them."""
 MAX_LOST_LEASE_DELAY_SECONDS = 3600
 MAX_OUTAGE_SECONDS = 24 * 3600
 MAX_PATIENCE_SECONDS = 7 * 24 * 3600
@@ -100,16 +106,22 @@ async def plan_dependents_of_tracked(connection: AsyncConnection, purl: str) -> 
 
 
 async def claim_due(connection: AsyncConnection) -> list[DueExecution]:
-    """Runs to send now; runs whose worker died are due again first."""
-    await runs.release_lost_leases(
+    """Runs to send now; first those whose worker died, however many wait."""
+    lost = await runs.release_lost_leases(
         connection,
-        at_once=ALONE_AFTER_LOST_LEASES,
+        lease_seconds=LEASE_SECONDS,
+        unrenewed_seconds=RENEW_LEASE_EVERY_SECONDS + LATE_RENEWAL_SECONDS,
+        at_once=AT_ONCE_LOST_LEASES,
         max_delay_seconds=MAX_LOST_LEASE_DELAY_SECONDS,
-        grace_seconds=RENEW_LEASE_EVERY_SECONDS + 2,
+        grace_seconds=RENEW_LEASE_EVERY_SECONDS + 3,
     )
-    return await executions.claim_due_executions(
-        connection, limit=MAX_UNSTARTED, resend_after_seconds=RESEND_AFTER_SECONDS
+    due = await executions.claim_due_executions(
+        connection,
+        limit=MAX_UNSTARTED,
+        resend_after_seconds=RESEND_AFTER_SECONDS,
+        resend_lost_after_seconds=RESEND_LOST_AFTER_SECONDS,
     )
+    return [*lost, *due]
 
 
 async def fire_schedules(connection: AsyncConnection) -> list[str]:
@@ -134,9 +146,18 @@ async def fire_schedules(connection: AsyncConnection) -> list[str]:
     return fired
 
 
-async def start(connection: AsyncConnection, execution_id: int, *, worker: str = "") -> Execution | None:
-    """Begin a run; null if it is not due, as when its message came twice. `worker` says who runs it."""
-    return await runs.start_execution(connection, execution_id, lease_seconds=LEASE_SECONDS, worker=worker)
+async def start(
+    connection: AsyncConnection, execution_id: int, *, worker: str = "", session: int | None = None
+) -> Execution | None:
+    """Begin a run; null if it is not due, as when its message came twice.
+
+    Args:
+        worker: Who runs it, for operators.
+        session: What its worker holds, so that its death is seen before the lease ends.
+    """
+    return await runs.start_execution(
+        connection, execution_id, lease_seconds=LEASE_SECONDS, worker=worker, session=session
+    )
 
 
 async def renew(connection: AsyncConnection, execution: Execution) -> bool:

@@ -41,7 +41,8 @@ async def run_execution(resources: Resources, execution_id: int) -> None:
     """
     try:
         async with resources.engine.begin() as connection:
-            execution = await schedule.start(connection, execution_id, worker=f"{socket.gethostname()}:{os.getpid()}")
+            worker = f"{socket.gethostname()}:{os.getpid()}"
+            execution = await schedule.start(connection, execution_id, worker=worker, session=resources.session)
         if execution is not None:
             with observe_run(execution, known=execution.job in JOBS):
                 await _run_holding_lease(resources, execution)

@@ -16,7 +16,7 @@ from wump_core.errors import JobKilled, ServerUnavailable
 from wump_core.store.executions import Execution
 
 EXIT_OUTAGE = 75
-"""Of the child: a server was away before it could begin."""
+"""Of the child: a server was away, before it could begin or when it should have noted what became of the job."""
 START_SECONDS = 30.0
 
 
@@ -47,7 +47,7 @@ async def run_alone(environment: Mapping[str, str], execution: Execution, *, dea
 
     Raises:
         JobKilled: The child died, or did not end in time.
-        ServerUnavailable: The child could not begin.
+        ServerUnavailable: The child could not begin, or not note what became of the job.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -69,7 +69,7 @@ async def run_alone(environment: Mapping[str, str], execution: Execution, *, dea
             await process.wait()
         stdin.close()
     if code == EXIT_OUTAGE:
-        raise ServerUnavailable("a server was away when the job was to run in a process of its own")
+        raise ServerUnavailable("a server was away while the job was to run in a process of its own")
     if code != 0:
         raise JobKilled(
             f"it ended the process that it ran in, alone, with {_name_exit(code)}, after it had lost"

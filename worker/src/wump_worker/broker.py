@@ -22,6 +22,8 @@ from wump_core.store.executions import QUEUES, DueExecution
 from wump_worker.observing import observe_sending
 
 ACTOR = "run_execution"
+FIRST, FIRST_ACTOR = "first", "run_first"
+"""The queue of runs that lost their worker, and who takes them before all else: they had begun before the rest."""
 NAMESPACE = "wump"
 TRACE = "trace"
 """The option of a message that holds the trace context; a worker that doesn't know it runs the message all the same."""
@@ -54,7 +56,7 @@ def make_broker(valkey_url: SecretStr) -> RedisBroker:
         maintenance_chance=50_000,
         middleware=[CurrentMessage()],
     )
-    for queue in QUEUES:
+    for queue in (*QUEUES, FIRST):
         broker.declare_queue(queue)
     return broker
 
@@ -65,8 +67,10 @@ def send(broker: RedisBroker, due: Sequence[DueExecution]) -> None:
         for execution in due:
             with observe_sending(execution) as carried:
                 options = {TRACE: carried} if carried else {}
-                message = Message(execution.queue, ACTOR, args=(execution.id,), kwargs={}, options=options)
-                broker.enqueue(message)
+                if execution.first:
+                    broker.enqueue(Message(FIRST, FIRST_ACTOR, args=(execution.id,), kwargs={}, options=options))
+                # That one rings twice: a worker of an older version knows only the queues of the ledger.
+                broker.enqueue(Message(execution.queue, ACTOR, args=(execution.id,), kwargs={}, options=options))
     except redis.RedisError as error:
         raise ServerUnavailable(f"Valkey is away ({type(error).__name__}): see WUMP_VALKEY_URL") from error
 
@@ -84,7 +88,7 @@ def count_messages(broker: RedisBroker) -> int:
     lives, and their executions were sent again.
     """
     try:
-        return sum(broker.client.llen(f"{NAMESPACE}:{queue}") for queue in QUEUES)
+        return sum(broker.client.llen(f"{NAMESPACE}:{queue}") for queue in (*QUEUES, FIRST))
     except redis.RedisError as error:
         raise ServerUnavailable(f"Valkey is away ({type(error).__name__}): see WUMP_VALKEY_URL") from error
 

@@ -6,6 +6,8 @@ import signal
 import sys
 import threading
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from wump_core.errors import ServerUnavailable
 from wump_core.settings import load_settings
 from wump_core.telemetry import configure_logging, continue_trace, open_telemetry
@@ -15,6 +17,8 @@ from wump_worker.alone import EXIT_OUTAGE, parse_execution
 from wump_worker.resources import open_resources
 from wump_worker.settings import load_worker_settings
 from wump_worker.watchdog import watch_providers
+
+log = structlog.get_logger("wump.jobs")
 
 
 def main() -> None:
@@ -39,12 +43,16 @@ def main() -> None:
     try:
         with open_telemetry("wump-worker-child", exporters, data_dir=core.data_dir):
             asyncio.run(run())
-    except ServerUnavailable:
+    except (ServerUnavailable, OSError, TimeoutError, SQLAlchemyError) as error:
+        # What became of the job could not be noted, as in a worker: that is not its fault.
+        log.warning("job.outage", execution=execution.id, error=f"{type(error).__name__}: {error}"[:300])
         sys.exit(EXIT_OUTAGE)
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # Not by way of `sys.stdin`: Python aborts when it ends while a thread holds the lock of its buffer.
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
     os._exit(1)
 
 

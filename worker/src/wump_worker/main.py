@@ -4,6 +4,7 @@ Each is one event loop. The worker's loop runs the jobs; Dramatiq's threads fetc
 """
 
 import asyncio
+import dataclasses
 import signal
 import threading
 from concurrent.futures import CancelledError
@@ -21,17 +22,29 @@ from wump_core.telemetry.database import observe_engine
 
 from wump_worker.actors import HAND_BACK_SECONDS, run_execution
 from wump_worker.alerts import alert_forever
-from wump_worker.broker import ACTOR, get_carried_trace, make_broker, note_alive, note_stopped, stop_fetching
+from wump_worker.broker import (
+    ACTOR,
+    FIRST,
+    FIRST_ACTOR,
+    get_carried_trace,
+    make_broker,
+    note_alive,
+    note_stopped,
+    stop_fetching,
+)
 from wump_worker.observing import watch_queues
 from wump_worker.outdating import outdate_forever
 from wump_worker.reporting import report_forever
 from wump_worker.resources import Resources, open_resources
 from wump_worker.scheduler import run_scheduler
+from wump_worker.session import holding_session
 from wump_worker.settings import AlertSettings, WorkerSettings
 from wump_worker.watchdog import watch_providers
 
 ALIVE_EVERY_SECONDS = 4.0
 ALIVE_RETRY_SECONDS = 1.0
+FETCH_PAUSE_MILLISECONDS = 500
+"""The longest between two looks for messages."""
 SHUTDOWN_SECONDS = 17.0
 """For what runs to end; what doesn't is given back."""
 log = structlog.get_logger("wump.worker")
@@ -48,7 +61,8 @@ async def serve_worker(core: CoreSettings, settings: WorkerSettings) -> None:
         raise ConfigurationError("WUMP_VALKEY_URL is not set")
     stopping = _stop_on_signals()
     broker = make_broker(core.valkey_url)
-    async with open_resources(core, settings) as resources:
+    async with open_resources(core, settings) as opened, holding_session(opened.engine) as session:
+        resources = dataclasses.replace(opened, session=session)
         if core.exporters:
             observe_engine("worker", resources.engine)
         watchdog = watch_providers(core, resources.providers)
@@ -89,7 +103,8 @@ def _start_fetching(
             asyncio.run_coroutine_threadsafe(run_on_loop(execution_id), loop).result()
 
     dramatiq.actor(actor_name=ACTOR, queue_name="high", broker=broker)(run)
-    worker = Worker(broker, worker_threads=threads, worker_timeout=500)
+    dramatiq.actor(actor_name=FIRST_ACTOR, queue_name=FIRST, priority=-1, broker=broker)(run)
+    worker = Worker(broker, worker_threads=threads, worker_timeout=FETCH_PAUSE_MILLISECONDS)
     worker.start()
     return worker
 

@@ -36,6 +36,8 @@ class Resources:
     """For a child process that shall open the same."""
     room_alone: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """So many jobs run in child processes at once."""
+    session: int | None = None
+    """What shows that this worker is alive, see `session`."""
     paused: frozenset[str] = frozenset()
     """Providers that an operator has paused, as the execution knows them that these are given to."""
 
@@ -90,7 +92,7 @@ async def open_resources(core: CoreSettings, worker: WorkerSettings) -> AsyncGen
     """
     if core.database_url is None:
         raise ConfigurationError("WUMP_DATABASE_URL is not set")
-    engine = make_engine(core.database_url, application_name="wump-worker", pool_size=worker.threads + 2)
+    engine = make_engine(core.database_url, application_name="wump-worker", pool_size=worker.threads + 3)
     try:
         providers = await _load_providers(engine, core.provider_names)
     except BaseException:

@@ -67,6 +67,7 @@ job_executions = Table(
     Index("ix_job_executions_subject", "subject", "job"),
     Index("ix_job_executions_finished_at", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     Index("ix_job_executions_dead", "job", postgresql_where=text("state = 'dead'")),
+    Index("ix_job_executions_held", "id", postgresql_where=text("state = 'running' OR lost_leases > 0")),
     Index(
         "uq_job_executions_schedule_fire_at",
         "schedule",
@@ -103,6 +104,8 @@ class DueExecution:
     id: int
     queue: str
     trace_context: Mapping[str, str] | None = None
+    first: bool = False
+    """It had begun when its worker died, and goes before all that waits."""
 
 
 async def add_execution(
@@ -197,12 +200,12 @@ async def add_followed_executions(connection: AsyncConnection, job: str, subject
 
 
 async def claim_due_executions(
-    connection: AsyncConnection, *, limit: int, resend_after_seconds: int
+    connection: AsyncConnection, *, limit: int, resend_after_seconds: int, resend_lost_after_seconds: int
 ) -> list[DueExecution]:
     """Take what is due for sending: new, due again, or sent a while ago and not started. Paused jobs wait.
 
-    What lost its worker goes before the rest of its queue, as it had begun before that.
-    At most `limit` rows are sent and unstarted within the time after which they are sent again, so that a
+    What lost its worker goes before the rest, however many wait, as it had begun before that.
+    Of the rest, at most `limit` rows are sent and unstarted within the time after which they are sent again, so that a
     queue holds no more than workers will soon take. Any number of schedulers may run: one claims at a time,
     as two would each count before the other has claimed, and the others get nothing.
     """
@@ -215,17 +218,22 @@ async def claim_due_executions(
             "WITH waiting AS (SELECT count(*) AS n FROM (SELECT FROM job_executions"
             "   WHERE state IN ('pending', 'failed') AND due_at <= now()"
             "   AND sent_at > now() - make_interval(secs => :resend) LIMIT :limit) w),"
+            " began AS (SELECT id FROM job_executions WHERE state = 'pending' AND lost_leases > 0 AND due_at <= now()"
+            "   AND (sent_at IS NULL OR sent_at <= now() - make_interval(secs => :resend_lost))"
+            f"   AND {NOT_PAUSED} ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED),"
             " due AS (SELECT id FROM job_executions WHERE state IN ('pending', 'failed') AND due_at <= now()"
+            "   AND (state = 'failed' OR lost_leases = 0)"
             "   AND (sent_at IS NULL OR sent_at <= now() - make_interval(secs => :resend))"
             f"   AND {NOT_PAUSED}"
-            "   ORDER BY array_position(ARRAY['high', 'normal', 'low'], queue), lost_leases = 0, due_at, id"
+            "   ORDER BY array_position(ARRAY['high', 'normal', 'low'], queue), due_at, id"
             "   LIMIT (SELECT greatest(:limit - n, 0) FROM waiting) FOR UPDATE SKIP LOCKED)"
-            " UPDATE job_executions e SET sent_at = now() FROM due WHERE e.id = due.id"
-            " RETURNING e.id, e.queue, e.trace_context"
+            " UPDATE job_executions e SET sent_at = now()"
+            " FROM (SELECT id, true AS first FROM began UNION ALL SELECT id, false FROM due) claimed"
+            " WHERE e.id = claimed.id RETURNING e.id, e.queue, e.trace_context, claimed.first"
         ),
-        {"limit": limit, "resend": resend_after_seconds},
+        {"limit": limit, "resend": resend_after_seconds, "resend_lost": resend_lost_after_seconds},
     )
-    return [DueExecution(row.id, row.queue, row.trace_context) for row in rows]
+    return [DueExecution(row.id, row.queue, row.trace_context, row.first) for row in rows]
 
 
 async def get_execution(connection: AsyncConnection, public_id: UUID) -> Mapping[str, Any] | None:

@@ -10,29 +10,47 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wump_core.store.executions import NOT_PAUSED, Execution, add_execution
+from wump_core.store.executions import NOT_PAUSED, DueExecution, Execution, add_execution
+
+_SESSION_LOCKS = 0x77756D70
+# As an array, the locks are read once, and only when a renewal was missed.
+_HAS_NO_SESSION = (
+    "metadata->>'session' IS NOT NULL AND (metadata->>'session')::oid <> ALL (ARRAY("
+    f"SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND classid = {_SESSION_LOCKS} AND objsubid = 2"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())))"
+)
+
+
+async def hold_session(connection: AsyncConnection, session: int) -> None:
+    """Show that a worker is there, for as long as this connection is open: a system ends those of a dead process."""
+    await connection.execute(
+        text("SELECT pg_advisory_lock_shared(CAST(:locks AS int), CAST(:session AS int))"),
+        {"locks": _SESSION_LOCKS, "session": session},
+    )
 
 
 async def start_execution(
-    connection: AsyncConnection, execution_id: int, *, lease_seconds: int, worker: str = ""
+    connection: AsyncConnection, execution_id: int, *, lease_seconds: int, worker: str = "", session: int | None = None
 ) -> Execution | None:
     """Begin a due run under a new token; null if it isn't due (any more): a message rang twice, or its job is paused.
 
     Args:
         worker: Who runs it, for operators.
+        session: What its worker holds, see `hold_session`; null: only the lease tells of its death.
     """
     row = (
         await connection.execute(
             text(
                 "UPDATE job_executions SET state = 'running', token = gen_random_uuid(), started_at = now(),"
-                " rerun_requested = false, metadata = metadata || jsonb_build_object('worker', CAST(:worker AS text)),"
+                " rerun_requested = false, metadata = metadata"
+                "   || jsonb_build_object('worker', CAST(:worker AS text), 'session', CAST(:session AS int)),"
                 " lease_until = now() + make_interval(secs => :lease)"
                 f" WHERE id = :id AND state IN ('pending', 'failed') AND due_at <= now() AND {NOT_PAUSED}"
                 " RETURNING id, job, subject, arguments, arguments_version, queue, token, attempts, lost_leases,"
                 " extract(epoch FROM now() - outage_since)::float8 AS outage, trace_context,"
                 " ARRAY(SELECT name FROM pauses WHERE kind = 'provider') AS paused"
             ),
-            {"id": execution_id, "lease": lease_seconds, "worker": worker},
+            {"id": execution_id, "lease": lease_seconds, "worker": worker, "session": session},
         )
     ).first()
     if row is None:
@@ -66,31 +84,48 @@ async def renew_lease(connection: AsyncConnection, execution: Execution, *, leas
 
 
 async def release_lost_leases(
-    connection: AsyncConnection, *, at_once: int, max_delay_seconds: int, grace_seconds: int
-) -> int:
-    """Make runs due again whose worker is gone. Returns how many.
+    connection: AsyncConnection,
+    *,
+    lease_seconds: int,
+    unrenewed_seconds: float,
+    at_once: int,
+    max_delay_seconds: int,
+    grace_seconds: int,
+) -> list[DueExecution]:
+    """Make runs due again whose worker is gone; those that are due at once are returned, to be sent first.
+
+    A worker is gone when its lease ended; and before that, when it neither renewed the lease nor has a session.
 
     Args:
-        grace_seconds: After a start of the database, for runs from before it, as workers could not renew meanwhile.
+        lease_seconds: How long a lease is that was renewed just now.
+        unrenewed_seconds: After so long a renewal is missed.
         at_once: So many times a run is due again at once; then it waits longer and longer, lest it end every worker.
         max_delay_seconds: The longest wait.
+        grace_seconds: After a start of the database, for runs from before it, as workers could not renew meanwhile.
     """
-    result = await connection.execute(
+    rows = await connection.execute(
         text(
             "UPDATE job_executions e SET lost_leases = least(e.lost_leases + 1, 32000), token = NULL,"
-            " lease_until = NULL, sent_at = NULL, state = 'pending',"
+            " lease_until = NULL, state = 'pending', sent_at = CASE WHEN e.lost_leases < :at_once THEN now() END,"
             " due_at = now() + CASE WHEN e.lost_leases < :at_once THEN interval '0' ELSE"
             "   make_interval(secs => least(5.0 * 2 ^ least(e.lost_leases - :at_once, 20), :longest)) END,"
             " outcome = jsonb_build_object('code', 'lease_lost', 'message',"
             "   format('its worker was gone, %s time(s) so far', e.lost_leases + 1))"
-            " FROM (SELECT id FROM job_executions WHERE state = 'running' AND lease_until < now()"
+            " FROM (SELECT id FROM job_executions WHERE state = 'running' AND (lease_until < now()"
+            f"     OR lease_until < now() + make_interval(secs => :left) AND {_HAS_NO_SESSION})"
             "   AND (started_at > pg_postmaster_start_time()"
             "     OR now() > pg_postmaster_start_time() + make_interval(secs => :grace))"
             "   ORDER BY id FOR UPDATE SKIP LOCKED) lost WHERE e.id = lost.id"
+            " RETURNING e.id, e.queue, e.trace_context, e.sent_at IS NOT NULL AS at_once"
         ),
-        {"at_once": at_once, "longest": max_delay_seconds, "grace": grace_seconds},
+        {
+            "left": lease_seconds - unrenewed_seconds,
+            "at_once": at_once,
+            "longest": max_delay_seconds,
+            "grace": grace_seconds,
+        },
     )
-    return result.rowcount
+    return [DueExecution(row.id, row.queue, row.trace_context, first=True) for row in rows if row.at_once]
 
 
 async def finish_execution(
