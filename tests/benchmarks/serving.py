@@ -104,7 +104,8 @@ async def _alternate(bench: Bench, found: Measurement, measured: Target, baselin
     loads: dict[str, list[dict[str, float]]] = {measured.title: [], baseline.title: []}
     for target in (measured, baseline):
         await _load(target, bench.size.serve_seconds / 2)
-    for _ in range(2 if bench.size.name == "tiny" else 4):
+    # Short rounds and many: what goes on beside it on the machine changes from one second to the next.
+    for _ in range(2 if bench.size.name == "tiny" else 8):
         for target in (measured, baseline):
             loads[target.title].append(await _load(target, bench.size.serve_seconds))
     for title, items in loads.items():

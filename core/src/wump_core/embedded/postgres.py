@@ -171,15 +171,15 @@ class PostgresServer:
 
 
 def _count_shared_megabytes() -> int:
-    """An eighth of the machine's memory for Postgres to share, at least 128 MB and at most 4 GB.
+    """A quarter of the machine's memory for Postgres to share, at least 128 MB and at most 8 GB.
 
-    Its manual advises a quarter of a machine of its own. What is not used takes no memory.
+    As its manual advises. What is not used takes no memory.
     """
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return 128
-    return min(max(memory // 8 // 2**20, 128), 4096)
+    return min(max(memory // 4 // 2**20, 128), 8192)
 
 
 def _environment() -> dict[str, str]:
