@@ -41,7 +41,7 @@ PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"site", ".cache"} & s
 ]
 README_COMMANDS = (
     "python3 -m pip install -q --target .uv uv && .uv/bin/uv run wump demo",
-    "python3 -m pip install -q --target .uv uv && .uv/bin/uv run pytest -n 4 --dist loadfile",
+    "python3 -m pip install -q --target .uv uv && .uv/bin/uv run pytest -n 3 --dist loadfile",
 )
 
 

@@ -257,7 +257,8 @@ def test_a_worker_that_is_stopped_finishes_what_it_can_and_hands_back_the_rest(
     started = time.monotonic()
     assert worker.stop(signal.SIGTERM, STOP_SECONDS) == 0, worker.output
     assert time.monotonic() - started < STOP_SECONDS
-    assert worker.output.count("job.handed_back") == 1
+    # The one whose answer is held; on a busy machine, others that did not get their last reply of Valkey's in time.
+    assert worker.output.count("job.handed_back") >= 1
     answers.release.set()
     worker.start()
     stage.wait_until_done("stopped")

@@ -196,3 +196,9 @@ dependencies {
         "5: h:a 3 build compileOnly",
         "5: h:b 3 build compileOnly",
     ]
+
+
+@pytest.mark.parametrize("unfinished", ["_ =", "val x =", "def x = \n", "ext.a = ", "x = ()"])
+def test_a_variable_without_a_value_is_none(unfinished, read, rows):
+    record = read("app/build.gradle", f'{unfinished}\ndependencies {{ api "g:a:1" }}')
+    assert rows(record) == [f"{unfinished.count(chr(10)) + 2}: g:a 1 runtime api"]

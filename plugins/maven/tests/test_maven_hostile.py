@@ -1,6 +1,6 @@
 """What nobody means well with: junk and bombs are read or refused, within bounds, and lines stay true.
 
-A longer run: `EXAMPLES=5000 uv run pytest plugins/maven/tests/test_maven_hostile.py`.
+A longer run: `FUZZ_EXAMPLES=5000 uv run pytest plugins/maven/tests/test_maven_hostile.py`.
 """
 
 import os

@@ -342,7 +342,7 @@ def _is_piece(statement: Statement) -> bool:
 
 def _is_platform(items: Sequence[Item]) -> bool:
     """`platform(libs.bom)`."""
-    if items[0].text not in PLATFORMS or len(items) != 2 or not isinstance(items[1], Group):
+    if len(items) != 2 or items[0].text not in PLATFORMS or not isinstance(items[1], Group):
         return False
     inside = items[1].items
     return len(inside) <= MAX_LATER_ITEMS and not any(item.is_sign(",") for item in inside)
