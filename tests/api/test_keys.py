@@ -106,7 +106,9 @@ def test_each_route_is_in_an_area(facts: CoreSettings) -> None:
     for path, methods in paths.items():
         for method in methods if path.startswith("/api/v1") else ():
             area = describe_operation(method.upper(), path, b"").area
-            operating = bool({"keys", "jobs", "pauses", "alerts", "schedules", "takedowns", "cache"} & set(path.split("/")))
+            operating = bool(
+                {"keys", "jobs", "pauses", "alerts", "schedules", "takedowns", "cache"} & set(path.split("/"))
+            )
             assert (area == "operate") == operating, path
             assert area != "read" or method == "get" or path.endswith("/lookup"), (method, path)
 
