@@ -25,6 +25,8 @@ _RESTART_PAUSE_SECONDS = 1.0
 _MAX_QUICK_DEATHS = 5
 _QUICK_SECONDS = 10.0
 # Exit codes of `wump`, which has its reason written to standard error.
+_START_SECONDS = 60.0
+"""Within this, one that can't reach or have what it needs was never up: a busy machine takes its time to start it."""
 _EXIT_USAGE = 2
 _EXIT_UNAVAILABLE = 3
 log = structlog.get_logger("wump.services")
@@ -68,12 +70,14 @@ class _Service:
         code = self.process.poll()
         if code is None:
             return
-        quick = time.monotonic() - self.started < _QUICK_SECONDS
+        lived = time.monotonic() - self.started
+        quick = lived < _QUICK_SECONDS
         self.quick_deaths = self.quick_deaths + 1 if quick else 0
         message = f"{self.name} ended with exit code {code}; run `wump {self.name}` to see why"
         if code == _EXIT_USAGE:
             raise ConfigurationError(message)
-        if self.quick_deaths >= _MAX_QUICK_DEATHS or (code == _EXIT_UNAVAILABLE and not self.restarts and quick):
+        never_up = code == _EXIT_UNAVAILABLE and not self.restarts and lived < _START_SECONDS
+        if self.quick_deaths >= _MAX_QUICK_DEATHS or never_up:
             raise ServerUnavailable(message)
         self.restarts += 1
         log.warning("service.restarted", service=self.name, exit_code=code)
