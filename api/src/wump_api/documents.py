@@ -160,7 +160,7 @@ def _dependent_document(row: Any, evidence_url: str) -> Dependent:
         host,
         login,
         kind,
-        f"https://{host}/{login}",
+        profile_url(host, login),
         f"{evidence_url}{public_id}",
         repositories,
         Usage(*usage),

@@ -13,9 +13,10 @@ import structlog
 from pydantic import ValidationError
 
 from wump_core.errors import ConfigurationError
+from wump_core.failures import storable
 from wump_core.hookspecs import CAPABILITIES, ENTRY_POINT_GROUP, PROJECT_NAME, DataProvider, ProviderInfo
 from wump_core.probe import probe_imports
-from wump_core.providers import BrokenProvider, Provider, Providers, storable
+from wump_core.providers import BrokenProvider, Provider, Providers
 from wump_core.registries import find_base_url
 from wump_core.settings import ProviderSettings, describe_settings_error
 

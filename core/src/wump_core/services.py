@@ -24,9 +24,9 @@ STOP_SECONDS = 25.0
 _RESTART_PAUSE_SECONDS = 1.0
 _MAX_QUICK_DEATHS = 5
 _QUICK_SECONDS = 10.0
-# Exit codes of `wump`, which has its reason written to standard error.
 _START_SECONDS = 60.0
 """Within this, one that can't reach or have what it needs was never up: a busy machine takes its time to start it."""
+# Exit codes of `wump`, which has its reason written to standard error.
 _EXIT_USAGE = 2
 _EXIT_UNAVAILABLE = 3
 log = structlog.get_logger("wump.services")
