@@ -1,30 +1,8 @@
 """Lockfiles, alone and beside their manifests."""
 
-import json
+from typing import Any
 
 import pytest
-import wump_provider_pypi as provider
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from wump_core import DependencyRecord, ManifestRecord
-
-
-def parse(path: str, text: str, **siblings: str) -> ManifestRecord:
-    named = {name.replace("_", "."): content.encode() for name, content in siblings.items()}
-    return provider.parse_manifest(path, text.encode(), named)
-
-
-def assert_lines(record: ManifestRecord, text: str) -> None:
-    lines = text.splitlines()
-    assert all(d.line and d.name.lower() in lines[d.line - 1].lower() for d in record.dependencies)
-
-
-def row(dependency: DependencyRecord) -> tuple:
-    return (
-        *(dependency.name, dependency.requirement, dependency.resolved_version, dependency.scope),
-        *(dependency.direct, dependency.groups, dependency.line),
-    )
-
 
 PYPROJECT = """\
 [project]
@@ -112,7 +90,7 @@ GROUPS = dict.fromkeys(SILENT, 'groups = ["main"]\n') | {
 
 
 @pytest.mark.parametrize(("written", "tester_groups"), [(GROUPS, ("docs", "test")), (CATEGORIES, ("dev",))])
-def test_poetry_lock_says_what_a_package_is_for(written: dict, tester_groups: tuple) -> None:
+def test_poetry_lock_says_what_a_package_is_for(parse: Any, row: Any, written: dict, tester_groups: tuple) -> None:
     record = parse("poetry.lock", POETRY.format(**written))
     rows = {(d.name, d.resolved_version): row(d)[3:6] for d in record.dependencies}
     assert rows["alpha", "1.5"] == ("runtime", True, ())
@@ -124,7 +102,7 @@ def test_poetry_lock_says_what_a_package_is_for(written: dict, tester_groups: tu
     assert "is not at hand" in record.diagnostics[0].message
 
 
-def test_poetry_lock_beside_its_manifest() -> None:
+def test_poetry_lock_beside_its_manifest(parse: Any, row: Any, assert_lines: Any) -> None:
     record = parse("poetry.lock", POETRY.format(**SILENT), pyproject_toml=PYPROJECT)
     offset = 4
     assert [row(d) for d in record.dependencies] == [
@@ -185,7 +163,7 @@ ref = "main"
 """
 
 
-def test_pdm_lock_alone_and_beside_its_manifest() -> None:
+def test_pdm_lock_alone_and_beside_its_manifest(parse: Any, row: Any) -> None:
     alone = parse("app/pdm.lock", PDM)
     assert [row(d) for d in alone.dependencies] == [
         ("alpha", None, "1.5", "runtime", True, (), 6),
@@ -202,177 +180,6 @@ def test_pdm_lock_alone_and_beside_its_manifest() -> None:
         ("writer", "https://github.com/me/writer.git@main", "development", True, "git"),
     ]
     assert beside.status == "ok"
-
-
-UV = """\
-version = 1
-
-[manifest]
-members = ["own", "member"]
-
-[[package]]
-name = "alpha"
-version = "1.5"
-source = { registry = "https://registry.example/simple" }
-dependencies = [
-    { name = "beta", extra = ["x"] },
-]
-
-[[package]]
-name = "beta"
-version = "2.1"
-source = { registry = "https://registry.example/simple" }
-
-[package.optional-dependencies]
-x = [{ name = "gamma" }]
-y = [{ name = "unused" }]
-
-[[package]]
-name = "forked"
-version = "1"
-source = { git = "https://github.com/me/forked?rev=main#0123" }
-
-[[package]]
-name = "gamma"
-version = "3"
-source = { registry = "https://registry.example/simple" }
-
-[[package]]
-name = "member"
-version = "0.1"
-source = { editable = "packages/member" }
-
-[[package]]
-name = "own"
-version = "9"
-source = { virtual = "." }
-dependencies = [
-    { name = "alpha" },
-    { name = "forked" },
-    { name = "member" },
-]
-
-[package.optional-dependencies]
-fast = [{ name = "speedup" }]
-
-[package.dev-dependencies]
-test = [{ name = "tester" }]
-docs = [{ name = "tester" }, { name = "writer" }]
-
-[package.metadata]
-requires-dist = [
-    { name = "alpha", specifier = ">=1" },
-    { name = "forked", git = "https://github.com/me/forked?rev=main" },
-    { name = "member", editable = "packages/member" },
-    { name = "speedup", marker = "extra == 'fast'", specifier = "~=2.0" },
-]
-
-[package.metadata.requires-dev]
-test = [{ name = "tester" }]
-docs = [{ name = "tester" }, { name = "writer", specifier = ">4" }]
-
-[[package]]
-name = "speedup"
-version = "2.3"
-source = { registry = "https://registry.example/simple" }
-
-[[package]]
-name = "tester"
-version = "8"
-source = { registry = "https://registry.example/simple" }
-
-[[package]]
-name = "writer"
-version = "5"
-source = { registry = "https://registry.example/simple" }
-dependencies = [{ name = "gamma" }, { name = "late" }]
-
-[[package]]
-name = "late"
-version = "1"
-source = { url = "https://files.example/late-1.tar.gz" }
-"""
-
-
-def test_uv_lock_tells_all_by_itself() -> None:
-    record = parse("uv.lock", UV)
-    assert [row(d) for d in record.dependencies] == [
-        ("alpha", ">=1", "1.5", "runtime", True, (), 7),
-        ("beta", None, "2.1", "runtime", False, (), 15),
-        ("forked", "https://github.com/me/forked?rev=main#0123", "1", "runtime", True, (), 24),
-        ("gamma", None, "3", "runtime", False, (), 29),
-        ("member", "packages/member", "0.1", "runtime", True, (), 34),
-        ("speedup", "~=2.0", "2.3", "optional", True, ("fast",), 68),
-        ("tester", None, "8", "development", True, ("docs", "test"), 73),
-        ("writer", ">4", "5", "development", True, ("docs",), 78),
-        ("late", "https://files.example/late-1.tar.gz", "1", "development", False, (), 84),
-    ]
-    assert_lines(record, UV)
-    assert (record.status, record.needs) == ("ok", ())
-    assert record.project is not None
-    assert (record.project.name, record.project.version) == ("own", "9")
-    assert [d.source for d in record.dependencies if d.source != "registry"] == ["git", "workspace", "url"]
-    assert record.dependencies[5].marker == "extra == 'fast'"
-
-
-def test_the_project_of_a_uv_lock_need_not_be_listed_as_a_member() -> None:
-    package = '[[package]]\nname = "{}"\nsource = {{ {} }}\ndependencies = [{{ name = "alpha" }}]\n'
-    text = '[manifest]\nmembers = ["part"]\n' + package.format("own", 'virtual = "."')
-    text += package.format("part", 'editable = "part"') + '[[package]]\nname = "alpha"\nversion = "1"\n'
-    record = parse("uv.lock", text)
-    assert [(d.name, d.direct) for d in record.dependencies] == [("alpha", True)]
-
-
-def test_uv_lock_that_has_only_the_metadata_of_its_project() -> None:
-    record = parse(
-        "uv.lock",
-        """\
-        [[package]]
-        name = "own"
-        source = { virtual = "." }
-        [package.metadata]
-        requires-dist = [
-            { name = "alpha", specifier = ">=1" },
-            { name = "extra-only", marker = "extra == 'more'" },
-        ]
-        requires-dev = { dev = [{ name = "tool" }] }
-        [[package]]
-        name = "alpha"
-        dependencies = [{ name = "beta" }]
-        [[package]]
-        name = "beta"
-        [[package]]
-        name = "extra-only"
-        [[package]]
-        name = "tool"
-        """,
-    )
-    assert [(d.name, d.scope, d.direct, d.groups) for d in record.dependencies] == [
-        ("alpha", "runtime", True, ()),
-        ("beta", "runtime", False, ()),
-        ("extra-only", "optional", True, ("more",)),
-        ("tool", "development", True, ("dev",)),
-    ]
-
-
-def test_uv_locks_of_a_script_and_of_the_first_versions() -> None:
-    script = parse(
-        "tool.py.lock",
-        'version = 1\n[manifest]\nrequirements = [{ name = "a", specifier = "<2" }]\n'
-        '[[package]]\nname = "a"\nversion = "1"\ndependencies = [{ name = "b" }]\n'
-        '[[package]]\nname = "b"\nversion = "2"\n',
-    )
-    assert [row(d)[:5] for d in script.dependencies] == [
-        ("a", "<2", "1", "runtime", True),
-        ("b", None, "2", "runtime", False),
-    ]
-    first = parse(
-        "uv.lock",
-        '[[distribution]]\nname = "own"\nversion = "1"\nsource = "editable+."\n'
-        '[[distribution.dependencies]]\nname = "a"\n'
-        '[[distribution]]\nname = "a"\nversion = "1"\nsource = "registry+https://registry.example/simple"\n',
-    )
-    assert [(d.name, d.direct, d.line) for d in first.dependencies] == [("a", True, 8)]
 
 
 PYLOCK = """\
@@ -415,7 +222,7 @@ archive = { path = "wheels/packed-1.whl" }
 """
 
 
-def test_pylock_reads_extras_and_groups_from_markers() -> None:
+def test_pylock_reads_extras_and_groups_from_markers(parse: Any, row: Any) -> None:
     record = parse("pylock.dev.toml", PYLOCK)
     assert [row(d) for d in record.dependencies] == [
         ("alpha", None, "1.5", "runtime", True, (), 6),
@@ -435,85 +242,7 @@ def test_pylock_reads_extras_and_groups_from_markers() -> None:
     ]
 
 
-PIPFILE = """\
-[[source]]
-url = "https://registry.example/simple"
-
-[packages]
-alpha = ">=1"
-"Dotted.Name" = {version = "*", extras = ["x"], os_name = "== 'nt'", markers = "python_version > '3'"}
-forked = {git = "https://github.com/me/forked.git", ref = "v1"}
-local = {path = ".", editable = true}
-
-[dev-packages]
-tester = "*"
-
-[docs]
-writer = "==4"
-
-[requires]
-python_version = "3.12"
-"""
-PIPFILE_LOCK = {
-    "_meta": {"hash": {"sha256": "0"}, "sources": [{"name": "x", "url": "https://registry.example/simple"}]},
-    "default": {
-        "alpha": {"hashes": ["sha256:0"], "index": "x", "version": "==1.5"},
-        "beta": {"markers": "os_name == 'nt'", "version": "==2.1"},
-        "forked": {"git": "https://github.com/me/forked.git", "ref": "0123"},
-        "wheel-of-ours": {"file": "https://files.example/w-1-py3-none-any.whl"},
-    },
-    "develop": {"tester": {"index": "x", "version": "==8"}, "beta": {"version": "==2.1"}},
-    "docs": {"writer": {"version": "==4"}},
-}
-
-
-def test_pipfile() -> None:
-    record = parse("Pipfile", PIPFILE)
-    assert [row(d) for d in record.dependencies] == [
-        ("alpha", ">=1", None, "runtime", True, (), 5),
-        ("Dotted.Name", "*", None, "runtime", True, (), 6),
-        ("forked", "https://github.com/me/forked.git@v1", None, "runtime", True, (), 7),
-        ("local", ".", None, "runtime", True, (), 8),
-        ("tester", "*", None, "development", True, (), 11),
-        ("writer", "==4", None, "development", True, ("docs",), 14),
-    ]
-    assert record.dependencies[1].marker == "(python_version > '3') and os_name == 'nt'"
-    assert record.dependencies[1].purl == "pkg:pypi/dotted-name"
-    assert [d.source for d in record.dependencies[2:4]] == ["git", "path"]
-
-
-def test_extras_may_stand_in_the_key_of_a_pipfile() -> None:
-    record = parse("Pipfile", '[packages]\n"alpha[x][y]" = "==1"\n"[x]" = "*"\n')
-    assert [(d.name, d.requirement, d.line) for d in record.dependencies] == [("alpha", "==1", 2)]
-    assert [d.line for d in record.diagnostics] == [3]
-
-
-def test_pipfile_lock_alone_and_beside_its_manifest() -> None:
-    text = json.dumps(PIPFILE_LOCK, indent=4)
-    alone = parse("Pipfile.lock", text)
-    assert [row(d) for d in alone.dependencies] == [
-        ("alpha", "==1.5", "1.5", "runtime", True, (), 14),
-        ("beta", "==2.1", "2.1", "runtime", False, (), 21),
-        ("forked", "https://github.com/me/forked.git@0123", None, "runtime", True, (), 25),
-        ("wheel-of-ours", "https://files.example/w-1-py3-none-any.whl", None, "runtime", True, (), 29),
-        ("tester", "==8", "8", "development", True, (), 34),
-        ("beta", "==2.1", "2.1", "development", False, (), 38),
-        ("writer", "==4", "4", "development", True, ("docs",), 43),
-    ]
-    beside = parse("Pipfile.lock", text, Pipfile=PIPFILE)
-    assert [(d.name, d.requirement, d.direct) for d in beside.dependencies if d.source == "registry"] == [
-        ("alpha", ">=1", True),
-        ("beta", "==2.1", False),
-        ("tester", "*", True),
-        ("beta", "==2.1", False),
-        ("writer", "==4", True),
-    ]
-    assert (beside.status, beside.needs) == ("ok", ("Pipfile",))
-    assert_lines(beside, text)
-
-
-def test_a_text_that_does_not_stand_one_key_to_a_line_has_no_lines() -> None:
-    assert {d.line for d in parse("Pipfile.lock", json.dumps(PIPFILE_LOCK)).dependencies} == {None}
+def test_what_stands_in_a_text_has_no_lines(parse: Any) -> None:
     inside = POETRY.format(**SILENT) + '[x]\ny = """\n[[package]]\nname = "z"\n"""\n'
     assert {d.line for d in parse("poetry.lock", inside).dependencies} == {None}
 
@@ -544,7 +273,7 @@ package:
 """
 
 
-def test_conda_lock_keeps_what_pip_installs() -> None:
+def test_conda_lock_keeps_what_pip_installs(parse: Any, row: Any) -> None:
     alone = parse("conda-lock.yml", CONDA_LOCK)
     assert [row(d) for d in alone.dependencies] == [
         ("alpha", None, "1.5", "runtime", True, (), 10),
@@ -560,7 +289,7 @@ def test_conda_lock_keeps_what_pip_installs() -> None:
 
 
 @pytest.mark.parametrize("path", ["poetry.lock", "pdm.lock", "uv.lock", "pylock.toml"])
-def test_entries_that_are_none_are_told(path: str) -> None:
+def test_entries_that_are_none_are_told(parse: Any, path: str) -> None:
     key = "packages" if path == "pylock.toml" else "package"
     record = parse(path, f'{key} = [1, {{}}, {{name = "a", version = 5}}, {{name = "!"}}]\n')
     assert [(d.name, d.resolved_version) for d in record.dependencies] == [("a", None)]
@@ -568,46 +297,3 @@ def test_entries_that_are_none_are_told(path: str) -> None:
     assert messages[:2] == ["entry 1 has no name", "entry 2 has no name"]
     assert "'!' is no package name" in messages[2]
     assert parse(path, f"{key} = 5\n").diagnostics[-1].message == "expected an array of tables"
-
-
-def test_a_lockfile_as_large_as_the_largest_is_read() -> None:
-    wheel = f'    {{ url = "https://files.example/{"a" * 120}.whl", hash = "sha256:{"b" * 64}", size = 1 }},\n'
-    package = (
-        '[[package]]\nname = "p{}"\nversion = "1"\nwheels = [\n' + wheel.replace("{", "{{").replace("}", "}}") * 20
-    )
-    text = "version = 1\n" + "".join(package.format(number) + "]\n\n" for number in range(1_800))
-    assert len(text) > 8_000_000
-    record = parse("uv.lock", text)
-    assert (record.status, len(record.dependencies)) == ("ok", 1_800)
-    assert record.dependencies[-1].line == text[: text.index('"p1799"')].count("\n") + 1
-
-
-package_names = st.sampled_from(["six", "flask", "a", "hash", "version"])
-packages = st.dictionaries(
-    package_names,
-    st.sampled_from(["==1", "*", '": {', "a\nb", '"six": {', '"flask":']).map(lambda text: {"version": text}),
-)
-
-
-@given(
-    st.dictionaries(st.sampled_from(["_meta", "default", "develop", "Docs", "docs"]), packages),
-    st.booleans(),
-    st.integers(0, 60),
-)
-@settings(deadline=None)
-def test_a_line_of_a_pipfile_lock_is_that_of_the_key(
-    document: dict[str, dict[str, dict[str, str]]], ordered: bool, padding: int
-) -> None:
-    document["default"] = document.get("default", {}) | {
-        f"pad{number}": {"version": "==1"} for number in range(padding)
-    }
-    text = json.dumps(document, indent=4, sort_keys=ordered)
-    lines, right, category = text.split("\n"), set(), ""
-    for number, line in enumerate(lines, 1):
-        category = line.strip(' ":{}[],') if line.startswith('    "') else category
-        if line.startswith('        "'):
-            right.add((category, line.strip(' ":{}'), number))
-    found = {(d.field, d.name, d.line) for d in parse("Pipfile.lock", text).dependencies}
-    assert {entry for entry in found if entry[2]} <= right
-    if ordered and all(document.values()) and "\\" not in text:  # as Pipenv writes them
-        assert all(entry[2] for entry in found)
