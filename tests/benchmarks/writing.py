@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import asyncpg
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
+from wump_core.garbage import collect_seldom
 from wump_core.records import DependencyRecord, PackageRecord, RepositoryClaim, Scope
 from wump_core.store import make_engine
 from wump_core.store.dependents import fold_deltas
@@ -37,6 +38,7 @@ async def measure_writing(bench: Bench) -> Measurement:
     """New packages, then the same again, each against COPY of what was added."""
     found = Measurement("writing", f"Saving packages, {WRITERS} at once, against COPY BINARY of as many statements")
     await fill_copy_table(bench)
+    collect_seldom()  # as a worker does when it starts
     rounds, engine = min(bench.size.rounds, 5), _engine(bench, WRITERS)
     rates: dict[str, list[float]] = {"new": [], "unchanged": [], "copy": []}
     for number in range(rounds + 1):

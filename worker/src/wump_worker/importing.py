@@ -5,7 +5,6 @@ whenever the import is stopped, it goes on behind the last batch that was saved 
 """
 
 import asyncio
-import gc
 import hashlib
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
@@ -23,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from wump_core.dumps import DumpProgress, watching_dump
 from wump_core.errors import ConfigurationError, ServerUnavailable, WumpError
+from wump_core.garbage import collect_seldom
 from wump_core.loading import load_providers
 from wump_core.providers import Provider
 from wump_core.records import DumpInfo, InventoryRecord, PackageRecord
@@ -89,9 +89,7 @@ def import_(
     provider = _find_provider(name)
     if not path.exists():
         raise ConfigurationError(f"there is no file or folder {str(path)!r}")
-    # Records come and go by the hundred thousand: to look for garbage among all of it took a third of the time.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    collect_seldom()
     # The database waits while the thread that saves waits for the one that reads: ten times shorter than usual.
     sys.setswitchinterval(0.0005)
     with open_servers(settings, notify=err.print) as ready, showing_progress(err) as advance:

@@ -15,6 +15,7 @@ import structlog
 from dramatiq import Worker
 from dramatiq.brokers.redis import RedisBroker
 from wump_core.errors import ConfigurationError, ServerUnavailable
+from wump_core.garbage import collect_seldom
 from wump_core.settings import CoreSettings
 from wump_core.store import make_engine
 from wump_core.telemetry import continue_trace, count_server_failure
@@ -70,6 +71,7 @@ async def serve_worker(core: CoreSettings, settings: WorkerSettings) -> None:
         running: set[asyncio.Task[None]] = set()
         worker = _start_fetching(broker, resources, settings.threads, running)
         reporting = asyncio.create_task(report_forever(resources))
+        collect_seldom()
         log.info("worker.started", threads=settings.threads)
         while not stopping.is_set():
             alive = await asyncio.to_thread(_say_alive, broker)

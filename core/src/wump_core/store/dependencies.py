@@ -74,65 +74,70 @@ GIVEN_PAIRS = (
 )
 # The one definition of what a dependency row says of its statements. The strongest is chosen by facts alone, never
 # by keys, so that the order of jobs does not show. What a lockfile says of indirect dependencies does not count.
-_SAID = """
-    coalesce(bit_or(s.scope), 0::smallint) AS scopes, coalesce(bool_or(s.direct), false) AS direct,
-    NOT coalesce(bool_or(so.repository_verified), false) AS claimed,
-    coalesce(bool_and(so.refuted), false) AS refuted,
-    CASE WHEN bool_and(so.copied OR so.mark IS NOT NULL) THEN max(CASE WHEN so.copied THEN 'vendored' ELSE so.mark END)
-      END AS mark,
-    (array_agg(s.id ORDER BY so.refuted, so.copied OR so.mark IS NOT NULL, so.repository_verified DESC, s.scope,
-               so.kind DESC, x.purl, so.path, so.provider, s.field, s.fingerprint) FILTER (WHERE s.id IS NOT NULL))[1]
-      AS statement_id,
-    coalesce(array_agg(DISTINCT so.provider) FILTER (WHERE so.id IS NOT NULL), '{}') AS providers,
-    min(s.first_seen_at) AS first_seen_at"""
-_STATEMENTS = (
-    "sources so LEFT JOIN packages x ON x.id = so.package_id"
-    " JOIN statements s ON s.source_id = so.id AND s.removed_at IS NULL AND s.direct"
-)
-_SAID_COLUMNS = ("scopes", "direct", "claimed", "statement_id", "providers", "first_seen_at")
+_STATED = """
+    SELECT s.package_id, so.repository_id, bit_or(s.scope) AS scopes, bool_or(s.direct) AS direct,
+           bool_or(so.repository_verified) AS verified, bool_and(so.refuted) AS refuted,
+           CASE WHEN bool_and(so.copied OR so.mark IS NOT NULL)
+                THEN max(CASE WHEN so.copied THEN 'vendored' ELSE so.mark END) END AS mark,
+           (array_agg(s.id ORDER BY so.refuted, so.copied OR so.mark IS NOT NULL, so.repository_verified DESC, s.scope,
+                      so.kind DESC, so.purl, so.path, so.provider, s.field, s.fingerprint))[1] AS statement_id,
+           min(so.provider) AS first_provider, max(so.provider) AS last_provider,
+           array_agg(so.provider) AS all_providers, min(s.first_seen_at) AS first_seen_at
+      FROM {statements} GROUP BY s.package_id, so.repository_id"""
+_SOURCES = "SELECT so.*, x.purl FROM {sources} LEFT JOIN packages x ON x.id = so.package_id"
+_HOMES = """
+    SELECT r.id, r.fork, r.archived, r.template, a.organization_id, td.id IS NOT NULL AS suppressed
+      FROM {repositories} LEFT JOIN accounts a ON a.id = r.account_id
+      LEFT JOIN takedowns td ON td.host = a.host AND td.login = a.login"""
+_ROWS = """
+    SELECT pair.package_id, pair.repository_id, home.organization_id, coalesce(scopes, 0::smallint) AS scopes,
+           coalesce(direct, false) AS direct, NOT coalesce(verified, false) AS claimed, statement_id,
+           CASE WHEN statement_id IS NULL THEN '{{}}'
+                WHEN first_provider = last_provider THEN ARRAY[first_provider]
+                ELSE ARRAY(SELECT DISTINCT name FROM unnest(all_providers) name ORDER BY name) END AS providers,
+           first_seen_at,
+           CASE WHEN statement_id IS NULL THEN NULL
+                WHEN suppressed THEN 'suppressed'
+                WHEN home.organization_id = p.organization_id THEN 'own_organization'
+                WHEN refuted THEN 'refuted'
+                WHEN fork THEN 'fork'
+                WHEN archived THEN 'archived'
+                WHEN template THEN 'template'
+                WHEN mark IS NOT NULL THEN mark
+                WHEN home.organization_id IS NULL THEN 'no_owner' END AS exclusion
+      FROM (SELECT * FROM {pairs} stated USING (package_id, repository_id)) pair
+      JOIN packages p ON p.id = pair.package_id JOIN home ON home.id = pair.repository_id"""
 
 
 def derived_dependencies(pairs: str) -> str:
-    """What these rows say, as SQL over a subquery of a few (package_id, repository_id): each is looked up."""
-    return _with_exclusion(
-        pairs,
-        f"CROSS JOIN LATERAL (SELECT {_SAID} FROM {_STATEMENTS}"
-        " WHERE so.repository_id = pair.repository_id AND s.package_id = pair.package_id) said",
+    """What these rows say, as SQL over a subquery of some (package_id, repository_id).
+
+    What their repositories say is read once for all pairs of a repository.
+    """
+    homes = _HOMES.format(
+        repositories="(SELECT DISTINCT repository_id FROM pair) given JOIN repositories r ON r.id = given.repository_id"
+    )
+    sources = _SOURCES.format(sources="home JOIN sources so ON so.repository_id = home.id")
+    # Each is looked up, of which a source may have thousands. The planner would rather read all of them for each pair.
+    stated = _STATED.format(
+        statements="pair JOIN source so USING (repository_id) CROSS JOIN LATERAL (SELECT * FROM statements"
+        " WHERE source_id = so.id AND package_id = pair.package_id AND removed_at IS NULL AND direct OFFSET 0) s"
+    )
+    return (
+        f"WITH pair AS MATERIALIZED {pairs}, home AS MATERIALIZED ({homes}), source AS MATERIALIZED ({sources}),"
+        f" stated AS ({stated}) {_ROWS.format(pairs='pair LEFT JOIN')}"
     )
 
 
 def all_derived_dependencies() -> str:
-    """What all rows say, as SQL that reads every statement once; those that nothing states any more come behind."""
-    columns = (*_SAID_COLUMNS, "refuted", "mark")
-    return _with_exclusion(
-        f"(SELECT package_id, repository_id, {', '.join(columns)} FROM (SELECT s.package_id, so.repository_id, {_SAID}"
-        f" FROM {_STATEMENTS} WHERE so.repository_id IS NOT NULL GROUP BY s.package_id, so.repository_id) stated"
-        " UNION ALL SELECT package_id, repository_id, 0, false, true, NULL, '{}', NULL, false, NULL FROM dependencies d"
-        f" WHERE NOT EXISTS (SELECT FROM {_STATEMENTS} WHERE so.repository_id = d.repository_id"
-        "   AND s.package_id = d.package_id))",
-        f"CROSS JOIN LATERAL (SELECT {', '.join(f'pair.{column}' for column in columns)}) said",
+    """What all rows say, as SQL that reads every statement once; also those that nothing states any more."""
+    homes = _HOMES.format(repositories="repositories r")
+    sources = _SOURCES.format(sources="sources so") + " WHERE so.repository_id IS NOT NULL"
+    stated = _STATED.format(
+        statements="source so JOIN statements s ON s.source_id = so.id AND s.removed_at IS NULL AND s.direct"
     )
-
-
-def _with_exclusion(pairs: str, said: str) -> str:
-    return f"""
-    SELECT pair.package_id, pair.repository_id, a.organization_id,
-           {", ".join(f"said.{column}" for column in _SAID_COLUMNS)},
-           CASE WHEN said.statement_id IS NULL THEN NULL
-                WHEN td.id IS NOT NULL THEN 'suppressed'
-                WHEN a.organization_id = p.organization_id THEN 'own_organization'
-                WHEN said.refuted THEN 'refuted'
-                WHEN r.fork THEN 'fork'
-                WHEN r.archived THEN 'archived'
-                WHEN r.template THEN 'template'
-                WHEN said.mark IS NOT NULL THEN said.mark
-                WHEN a.organization_id IS NULL THEN 'no_owner' END AS exclusion
-      FROM {pairs} pair
-      JOIN packages p ON p.id = pair.package_id
-      JOIN repositories r ON r.id = pair.repository_id
-      LEFT JOIN accounts a ON a.id = r.account_id
-      LEFT JOIN takedowns td ON td.host = a.host AND td.login = a.login
-      {said}"""
+    known = "(SELECT package_id, repository_id FROM dependencies) known FULL JOIN"
+    return f"WITH home AS ({homes}), source AS ({sources}), stated AS ({stated}) {_ROWS.format(pairs=known)}"
 
 
 async def refresh_dependencies(connection: AsyncConnection, pairs: Collection[Pair], counts: Counts) -> set[Pair]:

@@ -116,74 +116,88 @@ GIVEN_ANSWERS = (
     "(SELECT * FROM unnest(CAST(:package_ids AS bigint[]), CAST(:organization_ids AS bigint[]))"
     " AS answer(package_id, organization_id))"
 )
-ALL_ANSWERS = (
-    "(SELECT package_id, organization_id FROM dependencies WHERE organization_id IS NOT NULL"
-    " UNION SELECT package_id, organization_id FROM package_organizations)"
-)
-
 # Every part is cut to a bound: an index entry must fit a third of a page whatever an upstream wrote.
 _SCOPE_NAME = f"CASE s.scope {' '.join(f'WHEN {bit} THEN {scope!r}' for scope, bit in SCOPE_BITS.items())} END"
 _EVIDENCE = f"""json_build_object(
-    'repository', 'https://' || r.host || '/' || r.path, 'claimed', counted.by_strength[1][3] <> 0, 'source', so.kind,
-    'provider', so.provider, 'package', x.purl, 'version', left(so.revision, 64), 'path', left(so.path, 200),
+    'repository', strongest_repository, 'claimed', strongest_claimed, 'source', so.kind,
+    'provider', so.provider, 'package', so.purl, 'version', left(so.revision, 64), 'path', left(so.path, 200),
     'url', CASE WHEN length(so.url) <= 500 THEN so.url || coalesce('#L' || s.line, '') END,
     'field', left(s.field, 64), 'scope', {_SCOPE_NAME}, 'requirement', left(s.requirement, 120),
     'line', s.line)::text"""
 _COUNTS = ("repositories", *SCOPE_COLUMNS.values())
 # The one definition of what a row of the answer counts. The strongest repository is chosen by facts, never by keys.
+# A pair that does not count has no `counted_id`.
+_PAIRS = """
+    SELECT d.*, r.id AS counted_id, r.stars, r.pushed_at, r.host, r.path FROM dependencies d
+      LEFT JOIN repositories r ON r.id = d.repository_id AND d.exclusion IS NULL AND d.scopes <> 0"""
+_STRONGEST = (
+    "ORDER BY stars DESC NULLS LAST, claimed, direct DESC, host, path) FILTER (WHERE counted_id IS NOT NULL))[1]"
+)
 _COUNTED = (
-    "count(*)::int AS repositories, "
-    + ", ".join(
-        f"count(*) FILTER (WHERE d.scopes & {bit} <> 0)::int AS {SCOPE_COLUMNS[scope]}"
+    "SELECT {key}.package_id, {key}.organization_id, count(counted_id)::int AS repositories, "
+    + "".join(
+        f"(count(counted_id) FILTER (WHERE scopes & {bit} <> 0))::int AS {SCOPE_COLUMNS[scope]}, "
         for scope, bit in SCOPE_BITS.items()
     )
-    + """, sum(r.stars)::bigint AS stars, max(r.pushed_at) AS last_activity_at, min(d.first_seen_at) AS first_seen_at,
-    string_agg(DISTINCT array_to_string(d.providers, ','), ',') AS provider_names,
-    array_agg(ARRAY[d.repository_id, d.statement_id, d.claimed::int]
-              ORDER BY r.stars DESC NULLS LAST, d.claimed, d.direct DESC, r.host, r.path) AS by_strength
-    FROM dependencies d JOIN repositories r ON r.id = d.repository_id
-    WHERE d.exclusion IS NULL AND d.scopes <> 0"""
+    + f"""sum(stars)::bigint AS stars, max(pushed_at) AS last_activity_at,
+    min(first_seen_at) FILTER (WHERE counted_id IS NOT NULL) AS first_seen_at,
+    min(providers) FILTER (WHERE counted_id IS NOT NULL) AS first_providers,
+    max(providers) FILTER (WHERE counted_id IS NOT NULL) AS last_providers,
+    string_agg(array_to_string(providers, ','), ',') FILTER (WHERE counted_id IS NOT NULL) AS all_providers,
+    (array_agg(statement_id {_STRONGEST} AS strongest_statement, (array_agg(claimed {_STRONGEST} AS strongest_claimed,
+    (array_agg('https://' || host || '/' || path {_STRONGEST} AS strongest_repository"""
+    " FROM {pairs} GROUP BY {key}.package_id, {key}.organization_id"
 )
+_PROOFS = "SELECT id, source_id, scope, field, requirement, line FROM statements"
+_SOURCES = """
+    SELECT so.id, so.kind, so.provider, so.revision, so.path, so.url, x.purl
+      FROM {sources} LEFT JOIN packages x ON x.id = so.package_id"""
+_ROWS = f"""
+    SELECT answer.package_id, answer.organization_id, o.public_id AS organization_public_id, o.host, o.login, o.kind,
+           {", ".join(f"coalesce(answer.{name}, 0) AS {name}" for name in _COUNTS)}, answer.stars,
+           answer.last_activity_at, answer.first_seen_at,
+           CASE WHEN first_providers = last_providers THEN first_providers
+                ELSE ARRAY(SELECT DISTINCT name FROM unnest(string_to_array(all_providers, ',')) name ORDER BY name)
+             END AS providers,
+           CASE WHEN s.id IS NOT NULL THEN {_EVIDENCE} END AS evidence
+      FROM (SELECT * FROM {{answers}} JOIN counted USING (package_id, organization_id)) answer
+      JOIN owner o ON o.id = answer.organization_id
+      LEFT JOIN proof s ON s.id = strongest_statement
+      LEFT JOIN source so ON so.id = s.source_id"""
 
 
 def derived_answers(answers: str) -> str:
-    """What these rows say, as SQL over a subquery of a few (package_id, organization_id): each is looked up."""
-    return _with_evidence(
-        answers,
-        f"CROSS JOIN LATERAL (SELECT {_COUNTED} AND d.package_id = answer.package_id"
-        " AND d.organization_id = answer.organization_id) counted",
-        "s.package_id = answer.package_id AND s.id = counted.by_strength[1][2]",
+    """What these rows say, as SQL over a subquery of some (package_id, organization_id).
+
+    Organizations, and sources of what is shown, are read once for all rows that name them; all else is looked up.
+    """
+    counted = _COUNTED.format(
+        key="answer",
+        pairs=f"answer CROSS JOIN LATERAL ({_PAIRS} WHERE d.package_id = answer.package_id"
+        " AND d.organization_id = answer.organization_id OFFSET 0) d",
     )
+    sources = _SOURCES.format(
+        sources="(SELECT DISTINCT source_id FROM proof) given JOIN sources so ON so.id = given.source_id"
+    )
+    return f"""
+      WITH answer AS MATERIALIZED {answers},
+           owner AS MATERIALIZED (SELECT o.* FROM (SELECT DISTINCT organization_id AS id FROM answer) given
+                                    JOIN organizations o USING (id)),
+           counted AS MATERIALIZED ({counted}),
+           proof AS MATERIALIZED (SELECT found.* FROM counted CROSS JOIN LATERAL ({_PROOFS}
+              WHERE package_id = counted.package_id AND id = strongest_statement OFFSET 0) found),
+           source AS MATERIALIZED ({sources})
+           {_ROWS.format(answers="answer LEFT")}"""
 
 
 def all_derived_answers() -> str:
-    """What all rows say, as SQL that reads every dependency once."""
-    return _with_evidence(
-        ALL_ANSWERS,
-        f"LEFT JOIN (SELECT d.package_id, d.organization_id, {_COUNTED} AND d.organization_id IS NOT NULL"
-        " GROUP BY d.package_id, d.organization_id) counted"
-        " ON counted.package_id = answer.package_id AND counted.organization_id = answer.organization_id",
-        # Not by the package too: the planner would multiply both chances, expect few rows, and join by nested loops.
-        "s.id = counted.by_strength[1][2]",
-    )
-
-
-def _with_evidence(answers: str, counted: str, proof: str) -> str:
-    counts = ", ".join(f"coalesce(counted.{name}, 0) AS {name}" for name in _COUNTS)
+    """What all rows say, as SQL that reads every dependency once; also of those of whom nothing depends any more."""
+    counted = _COUNTED.format(key="d", pairs=f"({_PAIRS} WHERE d.organization_id IS NOT NULL) d")
+    known = "(SELECT package_id, organization_id FROM package_organizations) known FULL"
     return f"""
-    SELECT answer.package_id, answer.organization_id, o.public_id AS organization_public_id, o.host, o.login, o.kind,
-           {counts}, counted.stars, counted.last_activity_at, counted.first_seen_at,
-           CASE WHEN strpos(counted.provider_names, ',') = 0 THEN ARRAY[counted.provider_names]
-                ELSE ARRAY(SELECT DISTINCT name FROM unnest(string_to_array(counted.provider_names, ',')) name
-                            ORDER BY name) END AS providers,
-           CASE WHEN s.id IS NOT NULL THEN {_EVIDENCE} END AS evidence
-      FROM {answers} answer
-      JOIN organizations o ON o.id = answer.organization_id
-      {counted}
-      LEFT JOIN repositories r ON r.id = counted.by_strength[1][1]
-      LEFT JOIN statements s ON {proof}
-      LEFT JOIN sources so ON so.id = s.source_id
-      LEFT JOIN packages x ON x.id = so.package_id"""
+      WITH owner AS (SELECT * FROM organizations), counted AS ({counted}), proof AS ({_PROOFS}),
+           source AS ({_SOURCES.format(sources="sources so")})
+           {_ROWS.format(answers=known)}"""
 
 
 async def refresh_answers(connection: AsyncConnection, answers: Collection[Answer], counts: Counts) -> set[int]:
