@@ -124,14 +124,30 @@ def parse_with(formats: Sequence[Format], path: str, content: bytes, siblings: M
 
 
 def _list_fitting(formats: tuple[Format, ...], path: str) -> tuple[Format, ...]:
+    """The formats whose globs fit the path; nearly always its last segment tells."""
+    found = _list_by_name(formats, path[path.rfind("/") + 1 :])
+    if found is not None:
+        return found
     if path.count("/") >= MAX_GLOB_SEGMENTS:
         path = "/".join(path.rsplit("/", MAX_GLOB_SEGMENTS)[-MAX_GLOB_SEGMENTS:])
     return _list_fitting_end(formats, path)
 
 
 @lru_cache(maxsize=1_024)
+def _list_by_name(formats: tuple[Format, ...], name: str) -> tuple[Format, ...] | None:
+    """The formats of all files of that name; null where it depends on their folders. Few names are most files'."""
+    found: list[Format] = []
+    for item in formats:
+        if fits((glob for glob in item.globs if "/" not in glob), name):
+            found.append(item)
+        elif fits((glob.rpartition("/")[2] for glob in item.globs if "/" in glob), name):
+            return None
+    return tuple(found)
+
+
+@lru_cache(maxsize=1_024)
 def _list_fitting_end(formats: tuple[Format, ...], end: str) -> tuple[Format, ...]:
-    """The formats whose globs fit the end of a path, all that they look at. Few names make up nearly all files."""
+    """The formats whose globs fit the end of a path, all that they look at."""
     return tuple(item for item in formats if fits(item.globs, end))
 
 
@@ -153,27 +169,28 @@ def make_manifest(
     goes beyond a bound of the record is left out, and counted in a diagnostic. With a diagnostic the status is
     `partial`, else `ok`.
     """
-    wanted = list(dict.fromkeys(needs))
-    found: list[Diagnostic] = []  # counts come first, so that they are never among those that are too many
+    wanted, noted = [*needs], [*diagnostics]
+    if not (dependencies or project or funding or wanted or noted):
+        return _make_empty(path, format, ecosystem, kind)
+    counts: list[Diagnostic] = []  # they come first, so that they are never among those that are too many
     if (more := len(dependencies) - MAX_MANIFEST_DEPENDENCIES) > 0:
-        found.append(Diagnostic(message=f"{more:,} more dependencies were left out"))
+        counts.append(Diagnostic(message=f"{more:,} more dependencies were left out"))
         dependencies = dependencies[:MAX_MANIFEST_DEPENDENCIES]
-    if (more := len(wanted) - MAX_NEEDS) > 0:
-        found.append(Diagnostic(message=f"{more:,} more files that it names were left out"))
     fields: dict[str, Any] = {"path": path, "format": format, "ecosystem": ecosystem, "kind": kind}
     if project:
         fields["project"] = project
     if wanted:
+        wanted = list(dict.fromkeys(wanted))
+        if (more := len(wanted) - MAX_NEEDS) > 0:
+            counts.append(Diagnostic(message=f"{more:,} more files that it names were left out"))
         fields["needs"] = wanted[:MAX_NEEDS]
     if funding:
         fields["funding"] = tuple(islice(funding, MAX_FUNDING_LINKS))
-    counts = len(found)
-    found += diagnostics
     try:  # nearly always all rows are good: then they are checked in one go with the file
-        return _make_record(fields, dependencies, found)
+        return _make_record(fields, dependencies, counts + noted if counts else noted)
     except ValidationError:
         records, refused = make_dependencies(dependencies)
-        return _make_record(fields, records, found[:counts] + refused + found[counts:])
+        return _make_record(fields, records, counts + refused + noted)
 
 
 def _make_record(fields: dict[str, Any], dependencies: Sequence[Any], found: list[Diagnostic]) -> ManifestRecord:
@@ -186,6 +203,12 @@ def _make_record(fields: dict[str, Any], dependencies: Sequence[Any], found: lis
     fields["status"] = "partial" if found else "ok"
     fields["dependencies"] = dependencies
     return _MANIFEST.validate_python(fields)
+
+
+@lru_cache(maxsize=1_024)
+def _make_empty(path: str, format_name: str, ecosystem: str, kind: str) -> ManifestRecord:
+    """The record of a file that states nothing, frozen as all are: the same for all files of one path."""
+    return _make_record({"path": path, "format": format_name, "ecosystem": ecosystem, "kind": kind}, (), [])
 
 
 def make_dependencies(rows: Sequence[Mapping[str, Any]]) -> tuple[list[DependencyRecord], list[Diagnostic]]:
@@ -290,7 +313,7 @@ def is_ending(glob: str) -> bool:
     return re.fullmatch(r"\*\.\w+", glob) is not None
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def _pattern(globs: tuple[str, ...]) -> re.Pattern[str]:
     return _compile(globs, before="(?:.*/)?")
 

@@ -83,8 +83,10 @@ def test_pipfile_lock_alone_and_beside_its_manifest(parse: Any, row: Any, assert
     assert_lines(beside, text)
 
 
-def test_a_pipfile_lock_that_does_not_stand_one_key_to_a_line_has_no_lines(parse: Any) -> None:
-    assert {d.line for d in parse("Pipfile.lock", json.dumps(PIPFILE_LOCK)).dependencies} == {None}
+def test_a_pipfile_lock_that_stands_neither_one_key_to_a_line_nor_on_one_has_no_lines(parse: Any) -> None:
+    text = json.dumps(PIPFILE_LOCK)
+    assert {d.line for d in parse("Pipfile.lock", text).dependencies} == {1}
+    assert {d.line for d in parse("Pipfile.lock", f"\n{text}{' ' * 1_000}").dependencies} == {None}
 
 
 package_names = st.sampled_from(["six", "flask", "a", "hash", "version"])

@@ -16,7 +16,7 @@ from wump_core.errors import ServerUnavailable
 from wump_core.hosts import make_permalink
 from wump_core.noise import mark_path
 from wump_core.records import InventoryRecord, ManifestRecord, RepositoryClaim
-from wump_core.store.base import fill_temporary_table, raw_connection
+from wump_core.store.base import fill_temporary_table
 from wump_core.store.dependencies import Pair
 from wump_core.store.dependents import Answer
 from wump_core.store.derived import lock_packages, refresh_derived
@@ -24,7 +24,6 @@ from wump_core.store.facts import Names
 from wump_core.store.packages import add_packages
 from wump_core.store.repositories import add_repositories
 from wump_core.store.sources import (
-    STATEMENT_COLUMNS,
     dump_diagnostics,
     make_statement_rows,
     replace_statements,
@@ -186,17 +185,12 @@ class _Saving:
                 self.names.package_ids,
             )
         ]
-        if again:
-            compared = [row.id for row in saved if row.known]
-            for source, targets in (await replace_statements(self.connection, statements, known=compared)).items():
-                changed.setdefault(homes[source], set()).update(targets)
-        else:
-            # All of these files are new: nothing is compared.
-            raw = await raw_connection(self.connection)
-            await raw.copy_records_to_table("statements", columns=["source_id", *STATEMENT_COLUMNS], records=statements)
+        compared = [row.id for row in saved if row.known]
+        for source, targets in (await replace_statements(self.connection, statements, known=compared)).items():
+            changed.setdefault(homes[source], set()).update(targets)
         revised = {row.id for row in saved if row.revised}
         for source, target, *_ in statements:
-            if not again or source in revised:
+            if source in revised:
                 changed.setdefault(homes[source], set()).add(target)
         return changed
 

@@ -181,8 +181,7 @@ async def add_package_sources(
         for source in saved
         for row in make_statement_rows(records[source.package_id].dependencies or (), package_ids)
     )
-    raw = await raw_connection(connection)
-    await raw.copy_records_to_table("statements", columns=["source_id", *STATEMENT_COLUMNS], records=rows)
+    await _copy_statements(connection, rows)
 
 
 async def _save_sources(
@@ -199,23 +198,36 @@ async def _save_sources(
 
 
 async def replace_statements(
-    connection: AsyncConnection, rows: Iterable[Sequence[object]], *, known: Collection[int]
+    connection: AsyncConnection, rows: Iterable[Sequence[Any]], *, known: Collection[int]
 ) -> dict[int, set[int]]:
     """Make what sources say exactly these rows; returns the packages whose statements differ, by source.
 
     Args:
         rows: The source's key, then what `make_statement_rows` makes.
-        known: Keys of the sources that may have statements already; new ones need not be looked at.
+        known: Keys of the sources that may have statements already; what new ones say need not be compared.
     """
-    await fill_temporary_table(
-        connection, "incoming_statements", INCOMING_STATEMENTS, ("source_id", *STATEMENT_COLUMNS), rows
-    )
+    compared, incoming, fresh = set(known), list[Sequence[Any]](), list[Sequence[Any]]()
+    for row in rows:
+        (incoming if row[0] in compared else fresh).append(row)
     changed: dict[int, set[int]] = {}
-    values = {"source_ids": list(known)}
-    removed = (await connection.execute(_REMOVE, values)).all() if known else []
-    for row in (*removed, *(await connection.execute(_ADD, values)).all()):
-        changed.setdefault(row.source_id, set()).add(row.package_id)
+    for source_id, package_id, *_ in fresh:
+        changed.setdefault(source_id, set()).add(package_id)
+    if fresh:
+        await _copy_statements(connection, fresh)
+    if known:
+        await fill_temporary_table(
+            connection, "incoming_statements", INCOMING_STATEMENTS, ("source_id", *STATEMENT_COLUMNS), incoming
+        )
+        values = {"source_ids": list(known)}
+        removed = (await connection.execute(_REMOVE, values)).all()
+        for row in (*removed, *(await connection.execute(_ADD, values)).all()):
+            changed.setdefault(row.source_id, set()).add(row.package_id)
     return changed
+
+
+async def _copy_statements(connection: AsyncConnection, rows: Iterable[Sequence[object]]) -> None:
+    raw = await raw_connection(connection)
+    await raw.copy_records_to_table("statements", columns=["source_id", *STATEMENT_COLUMNS], records=rows)
 
 
 def dump_diagnostics(diagnostics: Iterable[Diagnostic]) -> str:
@@ -310,6 +322,8 @@ _MOVE = text(
     "UPDATE sources s SET repository_id = p.repository_id, repository_verified = judged.verified,"
     f" refuted = judged.refuted FROM packages p {JUDGED}"
     " WHERE p.id = s.package_id AND s.package_id = ANY(CAST(:package_ids AS bigint[]))"
+    " AND (s.repository_id, s.repository_verified, s.refuted)"
+    " IS DISTINCT FROM (p.repository_id, judged.verified, judged.refuted)"
 )
 _JUDGE = text(
     f"UPDATE sources s SET repository_verified = judged.verified, refuted = judged.refuted FROM packages p {JUDGED}"

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from wump_core import DependencySource, Scope, is_code_host, parse_repository_url
 
-from wump_provider_pypi.fields import MAX_NAME, MAX_TEXT, make_storable, quote, shorten
+from wump_provider_pypi.fields import MAX_NAME, MAX_TEXT, is_storable, make_storable, quote, shorten
 from wump_provider_pypi.markers import MarkerMeaning, parse_marker
 
 MAX_REQUIREMENT_LENGTH = 4_000
@@ -34,26 +34,30 @@ _PLAUSIBLE = re.compile(
 )
 """What may stand behind a name. Versions that only older tools take, such as `==dev`, are no reason to doubt."""
 _LINE_BREAK = re.compile(r"[\r\n]+[ \t]*")
+_USER = re.compile(r"://[^/@\s]*@")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@(?=[^/\s])")
 
 # What nearly all requirements look like. Whatever fits is valid, so that `packaging`, which takes twenty times as
 # long, need not be asked; a test holds this against it.
 _VERSION = r"[0-9]+(?:\.[0-9]+)*"
 _PLAIN_VERSION = rf"{_VERSION}(?:(?:a|b|c|rc)[0-9]+)?(?:\.post[0-9]+)?(?:\.dev[0-9]+)?"
-_CLAUSE = rf"(?:==[ \t]*{_VERSION}\.\*|~=[ \t]*[0-9]+\.{_PLAIN_VERSION}|(?:[<>=!]=|[<>])[ \t]*{_PLAIN_VERSION})"
-_EXTRA = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?"
+_CLAUSE = rf"(?:==[ \t]*{_VERSION}\.\*|~=[ \t]*[0-9]+\.{_PLAIN_VERSION}|(?:[<>=!]=|===|[<>])[ \t]*{_PLAIN_VERSION})"
+_WORD = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?"
+_NAME_AND_EXTRAS = (
+    rf"(?P<name>{_WORD})(?![A-Za-z0-9_.-])(?:[ \t]*\[[ \t]*{_WORD}(?:[ \t]*,[ \t]*{_WORD})*[ \t]*\])?[ \t]*"
+)
+_MARKER = r"(?:;[ \t]*(?P<marker>[^#\\\n]*[^#\\\s]))?"
 PLAIN = re.compile(
-    rf"(?P<name>{_EXTRA})(?:[ \t]*\[[ \t]*{_EXTRA}(?:[ \t]*,[ \t]*{_EXTRA})*[ \t]*\])?[ \t]*"
-    rf"(?P<bracket>\()?(?P<requirement>{_CLAUSE}(?:[ \t]*,[ \t]*{_CLAUSE})*)?(?(bracket)\))"
-    r"[ \t]*(?:;[ \t]*(?P<marker>[^#\\\n]*[^#\\\s]))?",
+    rf"{_NAME_AND_EXTRAS}(?P<bracket>\()?(?P<requirement>{_CLAUSE}(?:[ \t]*,[ \t]*{_CLAUSE})*)?(?(bracket)\))"
+    rf"[ \t]*{_MARKER}",
     re.ASCII,
 )
 """A requirement in its plain form; its marker, if any, is still to be judged."""
 
 PLAIN_REFERENCE = re.compile(
-    rf"(?P<name>{_EXTRA})[ \t]*@[ \t]*(?P<url>[A-Za-z][A-Za-z0-9+.-]*://[!#-&(-:<-\[\]-~]+)", re.ASCII
+    rf"{_NAME_AND_EXTRAS}@[ \t]*(?P<url>[A-Za-z][A-Za-z0-9+.-]*://[!#-&(-:<-\[\]-~]+)(?:[ \t]+{_MARKER})?", re.ASCII
 )
-"""A direct reference in its plain form, without extras and marker."""
+"""A direct reference in its plain form; its marker, if any, is still to be judged."""
 
 _VARIABLE = (
     r"(?:os_name|sys_platform|platform_machine|platform_system|platform_python_implementation|implementation_name"
@@ -103,8 +107,8 @@ def parse_requirement(text: str, place: Place, *, lenient: bool = False) -> Read
     plain = PLAIN.fullmatch(text) if len(text) <= MAX_PLAIN_LENGTH else None
     if plain and (not plain["marker"] or is_marker(plain["marker"])):
         return make_dependency(plain["name"], place, requirement=plain["requirement"], marker=plain["marker"])
-    if "@" in text and len(text) <= MAX_PLAIN_LENGTH and (plain := PLAIN_REFERENCE.fullmatch(text)):
-        return make_dependency(plain["name"], place, requirement=plain["url"], source=classify_url(plain["url"]))
+    if "@" in text and (reference := parse_reference(text, place)):
+        return reference
     whole = text
     text = make_storable(_LINE_BREAK.sub(" ", text[:MAX_REQUIREMENT_LENGTH])).strip()
     match = _NAME.match(text)
@@ -128,6 +132,15 @@ def parse_requirement(text: str, place: Place, *, lenient: bool = False) -> Read
         readable=parts.readable and len(whole) <= MAX_REQUIREMENT_LENGTH,
     )
     return row, problem or doubt
+
+
+def parse_reference(text: str, place: Place, form: re.Pattern[str] = PLAIN_REFERENCE) -> Reading | None:
+    """Read a direct reference in its plain form; null where it isn't one."""
+    plain = form.fullmatch(text) if len(text) <= MAX_PLAIN_LENGTH else None
+    if plain is None or (plain["marker"] and not is_marker(plain["marker"])):
+        return None
+    name, url, marker = plain.group("name", "url", "marker")
+    return make_dependency(name, place, requirement=url, marker=marker, source=classify_url(url))
 
 
 def canonical_name(name: str) -> str:
@@ -163,9 +176,8 @@ def make_dependency(
     Args:
         readable: False where the marker could not be read, so that the scope can't be told either.
     """
-    problem = None
-    meaning = _read_marker(marker) if marker else None
-    if marker and meaning is None:
+    problem = meaning = None
+    if marker and (meaning := _read_marker(marker)) is None:
         problem = f"{quote(name)}: {quote(marker)} is no valid marker: left out"
         readable, marker = "extra" not in marker, None
     field, line, scope, groups, optional = place
@@ -175,7 +187,7 @@ def make_dependency(
         if purl is None:
             return None, f"{quote(name)} is no package name: expected ASCII letters, digits, `-`, `_` and `.`"
     else:
-        row |= {"name": shorten(name, MAX_NAME), "source": source}
+        row["source"], row["name"] = source, shorten(name, MAX_NAME)
     if groups:
         row["groups"] = _join_groups(groups)
     if optional:
@@ -210,6 +222,7 @@ def _add_choice(row: Row, meaning: MarkerMeaning) -> None:
         row["scope"] = "optional" if row["scope"] == "runtime" else row["scope"]
 
 
+@lru_cache(maxsize=256)  # all of a table have the same
 def _join_groups(groups: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({shorten(group, MAX_NAME) for group in groups})[:MAX_GROUPS])
 
@@ -235,7 +248,7 @@ def _is_repository(url: str, path: str) -> bool:
 
 def without_credentials(url: str) -> str:
     """The address with `****` for whatever stands before an @, as pip prints it; `git@` over SSH stays."""
-    if "://" not in url:
+    if not _USER.search(url):
         return url
     try:
         if urlsplit(url).scheme.lower().endswith("ssh"):
@@ -255,7 +268,9 @@ def _problem_of(whole: str, text: str) -> str | None:
 
 @lru_cache(maxsize=1_024)
 def is_marker(text: str) -> bool:
-    """Whether it is a valid marker. Few are ever written, so that the last ones are remembered."""
+    """Whether it is a valid marker that can be stored. Few are ever written, so that the last ones are remembered."""
+    if not is_storable(text):
+        return False
     return _PLAIN_MARKER.fullmatch(text) is not None or ("\\" not in text and _is_valid(Marker, text))
 
 

@@ -22,9 +22,9 @@ MAX_GROUPS = 25
 
 def add_dependency_groups(document: Document) -> None:
     """Read `[dependency-groups]`."""
-    table = document.table(_TABLE)
-    if not table:
+    if _TABLE not in document.data:
         return
+    table = document.table(_TABLE)
     entries: dict[str, list[tuple[TomlPath, Any]]] = {}
     includers: dict[str, list[str]] = {}
     for written in table:

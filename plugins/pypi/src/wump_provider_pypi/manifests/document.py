@@ -79,6 +79,8 @@ class Document:
         self, *path: str, scope: Scope = "runtime", groups: tuple[str, ...] = (), optional: bool = False
     ) -> None:
         """Read an array of PEP 508 entries and keep them."""
+        if path[0] not in self.data:
+            return
         place = Place(field_of(path), None, scope, groups, optional)
         for entry_path, entry in self.entries(*path):
             self.add_requirement(entry_path, entry, place)

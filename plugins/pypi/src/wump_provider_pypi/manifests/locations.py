@@ -39,16 +39,15 @@ def parse_location(text: str, place: Place) -> Reading:
     location, _, marker = text.partition(" ;" if " ;" in text else "; ")
     location, fragment = location.strip().strip("\"'").partition("#")[::2]
     location = location if _SCHEME.match(location) else _EXTRAS_AT_END.sub("", location)
-    name = _egg_name(fragment) or _name_of_location(location)
+    name = (fragment and _egg_name(fragment)) or _name_of_location(location)
     if not name:
         return None, None
-    if not any(map(str.isalnum, name)):
+    if not name[0].isalnum() and not any(map(str.isalnum, name)):
         return None, f"{quote(text)} names no project: left out"
     requirement = make_storable(f"{location}#{fragment}" if fragment else location)
     source = classify_url(requirement)
-    return make_dependency(
-        make_storable(name), place, requirement=requirement, marker=make_storable(marker.strip()), source=source
-    )
+    marker = make_storable(marker.strip()) if marker else marker
+    return make_dependency(make_storable(name), place, requirement=requirement, marker=marker, source=source)
 
 
 def _egg_name(fragment: str) -> str:
@@ -70,9 +69,11 @@ def _name_of_location(location: str) -> str:
     if last in _NO_NAMES:
         return ""
     stem = last.partition("@")[0] or last
-    for ending in (*ARCHIVES, ".git"):
-        if stem.lower().endswith(ending):
-            stem = stem[: -len(ending)]
-            # `name-1.0-py3-none-any.whl`, `name-1.0.tar.gz`: the version starts with the first digit after a dash.
-            return _VERSION_IN_NAME.split(stem, maxsplit=1)[0] if ending != ".git" else stem
+    lower = stem.lower()
+    if lower.endswith(".git"):
+        return stem[: -len(".git")]
+    if lower.endswith(ARCHIVES):
+        ending = next(ending for ending in ARCHIVES if lower.endswith(ending))
+        # `name-1.0-py3-none-any.whl`, `name-1.0.tar.gz`: the version starts with the first digit after a dash.
+        return _VERSION_IN_NAME.split(stem[: -len(ending)], maxsplit=1)[0]
     return stem

@@ -6,9 +6,8 @@ null, whatever a text may hold in strings and comments.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import repeat
 from typing import Any
 
 from wump_provider_pypi.manifests.located import find_single, is_short
@@ -38,20 +37,22 @@ def find_table_lines(text: str, key: str, tables: object) -> list[int | None]:
     return lines
 
 
-def find_object_lines(text: str, document: dict[str, Any]) -> Iterator[int | None]:
-    """The lines of the keys of all objects that stand in the outermost one, in a JSON text with one key to a line.
+def find_object_lines(text: str, document: dict[str, Any]) -> Sequence[int | None]:
+    """The lines of the keys of all objects that stand in the outermost one, in a JSON text.
 
-    What stands in the text before the first key of the document is passed over.
+    It has one key to a line, or is all one line. What stands before the first key of the document is passed over.
     """
     keys = [key for inner in document.values() if isinstance(inner, dict) for key in inner]
-    if is_short(text) and None not in (singles := [find_single(text, f'"{key}": {{') for key in keys]):
-        return iter(singles)
-    first = _SECOND_LEVEL.match(text)
-    start = text.find(f'"{next(iter(document), "")}":')
-    places = list(_key_pattern(first[1]).finditer(text, max(start, 0))) if first else []
-    if [place[1] for place in places] != keys:
-        return repeat(None, len(keys))
-    return _count_lines(text, places)
+    if first := _SECOND_LEVEL.match(text):
+        start = text.find(f'"{next(iter(document), "")}":')
+        places = list(_key_pattern(first[1]).finditer(text, max(start, 0)))
+        if [place[1] for place in places] == keys:
+            return _count_lines(text, places)
+    elif text.find("\n") in (-1, len(text) - 1):
+        return [1] * len(keys)
+    if is_short(text):
+        return [find_single(text, f'"{key}": {{') for key in keys]
+    return [None] * len(keys)
 
 
 @lru_cache(maxsize=16)
@@ -59,10 +60,11 @@ def _key_pattern(before: str) -> re.Pattern[str]:
     return re.compile(rf'{before}([^"\\]*)":')
 
 
-def _count_lines(text: str, places: Iterable[re.Match[str]]) -> Iterator[int]:
-    line, counted = 1, 0
+def _count_lines(text: str, places: Iterable[re.Match[str]]) -> list[int]:
+    lines, line, counted = [], 1, 0
     for place in places:
         start = place.start(1)
         line += text.count("\n", counted, start)
         counted = start
-        yield line
+        lines.append(line)
+    return lines

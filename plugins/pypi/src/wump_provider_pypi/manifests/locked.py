@@ -180,7 +180,7 @@ def add_locked(
         place: What it has in common with others.
         marker: One that was valid when it was locked.
     """
-    if version and (len(version) > MAX_SHORT or not is_storable(version)):
+    if version and (len(version) > MAX_SHORT or not (version.isprintable() or is_storable(version))):
         findings.note(f"{quote(name)}: the version can't be stored", line=line)
         version = None
     source, address = location or ("registry", None)
@@ -217,7 +217,7 @@ def reach(roots: Mapping[Scope, Iterable[str]], needs: Mapping[str, Iterable[str
 
 def text_of(value: Any) -> str | None:
     """A text that says something and can be stored, else null."""
-    return value if isinstance(value, str) and value.strip() and is_storable(value) else None
+    return value if isinstance(value, str) and is_storable(value) and value.strip() else None
 
 
 def packages_of(findings: Findings, value: object, key: str) -> list[tuple[int, dict[str, Any]]]:

@@ -4,19 +4,19 @@ Source: pipenv's manual (Pipfile and Pipfile.lock; categories; specifiers) and t
 table per category; `packages` is `default` in the lockfile, `dev-packages` is `develop`.
 """
 
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from packaging.utils import canonicalize_name
-from wump_core import InvalidManifest, ManifestRecord, Scope, decode_text
+from wump_core import InvalidManifest, ManifestRecord, decode_text
 
 from wump_provider_pypi.fields import MAX_SHORT, quote
 from wump_provider_pypi.findings import Findings
 from wump_provider_pypi.manifests.document import Document
 from wump_provider_pypi.manifests.lock_lines import find_object_lines
-from wump_provider_pypi.manifests.locked import Beside, add_locked, read_beside, text_of
+from wump_provider_pypi.manifests.locked import Beside, add_locked, read_beside
 from wump_provider_pypi.manifests.poetry import location_of, parse_constraint
 from wump_provider_pypi.manifests.scopes import scope_of_group
 from wump_provider_pypi.requirements import Place
@@ -45,11 +45,10 @@ def parse_pipfile(path: str, content: bytes, siblings: Mapping[str, bytes]) -> M
     for category, table in document.data.items():
         if category in _NO_CATEGORY or not isinstance(table, dict):
             continue
-        scope, groups = _meaning(category)
+        place = _place_of(category)
         for name, value in table.items():
             if document.findings.stop(field=category):
                 break
-            place = Place(category[:255], document.line((category, name), name), scope, groups)
             # Pipenv puts the key before the version and hands both to pip: extras may stand in the key too.
             plain_name = name.partition("[")[0] if name.endswith("]") else name
             document.add((category, name), parse_constraint(plain_name, _with_markers(value), place))
@@ -69,12 +68,12 @@ def parse_pipfile_lock(path: str, content: bytes, siblings: Mapping[str, bytes])
         del document["_meta"]
     lines = find_object_lines(text, document)
     beside = read_beside(path, siblings, findings, PIPFILE, parse_pipfile)
+    passed = 0
     for category, packages in document.items():
         if isinstance(packages, dict) and packages:
-            located = zip(packages.items(), lines, strict=False)  # takes as many lines as there are packages
             if category not in _NO_CATEGORY:
-                _add_category(findings, category, packages, beside, located)
-            deque(located, maxlen=0)
+                _add_category(findings, category, packages, beside, lines[passed:])
+            passed += len(packages)
     return findings.finish(path, PIPFILE_LOCK, "lockfile", needs=beside.needs)
 
 
@@ -83,20 +82,20 @@ def _add_category(
     category: str,
     packages: dict[str, Any],
     beside: Beside,
-    located: Iterable[tuple[tuple[str, Any], int | None]],
+    lines: Sequence[int | None],
 ) -> None:
-    declared, (scope, groups) = beside.declared, _meaning(category)
+    """Keep the packages of a category; `lines` are theirs, and those of what follows."""
+    declared, place = beside.declared, _place_of(category)
     # Pipenv writes an `index` only behind what the Pipfile names.
     marked = {name for name, package in packages.items() if isinstance(package, dict) and "index" in package}
-    place = Place(category[:MAX_SHORT], None, scope, groups)
-    for (name, package), line in located:
+    for (name, package), line in zip(packages.items(), lines, strict=False):
         if findings.stop(field=category):
             return
         if not isinstance(package, dict):
             findings.note(f"{quote(name)}: expected an object", field=category, line=line)
             continue
         location = location_of(package)
-        version = package.get("version")
+        version, marker = package.get("version"), package.get("markers")
         version = version.strip() if isinstance(version, str) else None
         asked = beside.asks_for(name) if declared is not None else not marked or name in marked
         requirement = beside.requirement_of(name) if declared else None
@@ -108,7 +107,7 @@ def _add_category(
             direct=asked or location is not None,
             version=version.removeprefix("==").lstrip() if version else None,
             requirement=requirement or (None if location else version),
-            marker=text_of(package["markers"]) if "markers" in package else None,
+            marker=marker if isinstance(marker, str) else None,
             location=location,
         )
 
@@ -132,14 +131,16 @@ def load_json(text: str) -> dict[str, Any]:
     return document
 
 
-def _meaning(category: str) -> tuple[Scope, tuple[str, ...]]:
-    """Scope and groups of a category of either file."""
+@lru_cache(maxsize=256)  # few names make up nearly all
+def _place_of(category: str) -> Place:
+    """What a category of either file says of its packages."""
+    field = category[:MAX_SHORT]
     if category in ("packages", "default"):
-        return "runtime", ()
+        return Place(field)
     if category in ("dev-packages", "develop"):
-        return "development", ()
+        return Place(field, scope="development")
     name = canonicalize_name(category)
-    return scope_of_group(name), (name,) if name else ()
+    return Place(field, scope=scope_of_group(name), groups=(name,) if name else ())
 
 
 def _with_markers(value: Any) -> Any:

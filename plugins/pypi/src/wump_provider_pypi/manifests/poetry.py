@@ -115,11 +115,11 @@ def location_of(constraint: dict[str, Any]) -> tuple[DependencySource, str] | No
     if _LOCATION_KEYS.isdisjoint(constraint):
         return None
     for key, source in _LOCATIONS:
-        if location := _storable_text(constraint.get(key)):
-            if source == "path" and "://" in location:
-                return "url", location
-            revision = next(filter(None, (_storable_text(constraint.get(key)) for key in _REVISIONS)), None)
-            return source, f"{location}@{revision}" if source == "git" and revision else location
+        if key in constraint and (location := _storable_text(constraint[key])):
+            if source == "git":
+                revision = next(filter(None, (_storable_text(constraint.get(key)) for key in _REVISIONS)), None)
+                return source, f"{location}@{revision}" if revision else location
+            return "url" if source == "path" and "://" in location else source, location
     return None
 
 

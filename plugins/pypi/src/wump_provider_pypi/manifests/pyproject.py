@@ -21,6 +21,8 @@ from wump_provider_pypi.requirements import Place
 
 FORMAT = "pyproject.toml"
 
+_PROJECT_TABLES = (("project",), ("tool", "poetry"), ("tool", "flit", "metadata"))
+
 
 def parse_pyproject(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
     """Read one pyproject.toml.
@@ -29,28 +31,34 @@ def parse_pyproject(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
         InvalidManifest: It is no UTF-8, or no TOML.
     """
     document = Document(content)
+    has_tools = "tool" in document.data
     project = _project(document)
     document.own_name = canonicalize_name(project.name) if project and project.name else None
-    inherited, needs = inherit_sources(path, document, siblings)
-    document.sources = inherited | poetry_sources(document) | uv_sources(document)
+    document.sources, needs = inherit_sources(path, document, siblings)
+    if has_tools:
+        document.sources |= poetry_sources(document) | uv_sources(document)
     included = Included(path, siblings, document.findings)
-    _add_dynamic(document, included)
+    if "project" in document.data:
+        _add_dynamic(document, included)
     _add_project(document)
     add_dependency_groups(document)
-    add_tools(document)
-    add_poetry(document)
+    if has_tools:
+        add_tools(document)
+        add_poetry(document)
     return document.findings.finish(path, FORMAT, project=project, needs=(*included.needs, *needs))
 
 
 def _project(document: Document) -> Project | None:
     name, version = None, None
-    for path in (("project",), ("tool", "poetry"), ("tool", "flit", "metadata")):
+    for path in _PROJECT_TABLES:
+        if path[0] not in document.data:
+            continue
         table = document.table(*path)
         name = name or table.get("name") or table.get("module")
         version = version or table.get("version")
         if name and version:
             break
-    return make_project(name, version)
+    return make_project(name, version) if name or version else None
 
 
 def _add_dynamic(document: Document, included: Included) -> None:
@@ -73,16 +81,15 @@ def _add_dynamic(document: Document, included: Included) -> None:
 def _dynamic_files(document: Document, key: str) -> Iterator[tuple[str, Place]]:
     base = ("tool", "setuptools", "dynamic", key)
     if key == "dependencies":
-        tables = [(base, Place(field=field_of(base), line=document.line(base, key)))]
+        tables = [(base, Place())]
     else:
         extras = ((canonicalize_name(extra), (*base, extra)) for extra in document.table(*base))
-        tables = [
-            (path, Place(field_of(path), document.line(path, path[-1]), "optional", (extra,), optional=True))
-            for extra, path in extras
-            if extra
-        ]
-    for path, place in tables:
+        tables = [(path, Place(scope="optional", groups=(extra,), optional=True)) for extra, path in extras if extra]
+    for path, shared in tables:
         files = document.table(*path).get("file")
+        if files is None:
+            continue
+        place = shared._replace(field=field_of(path), line=document.line(path, path[-1]))
         for file in files if isinstance(files, list) else [files]:
             if isinstance(file, str):
                 yield file, place
@@ -91,8 +98,7 @@ def _dynamic_files(document: Document, key: str) -> Iterator[tuple[str, Place]]:
 def _add_project(document: Document) -> None:
     document.add_requirements("project", "dependencies")
     document.add_requirements("build-system", "requires", scope="build")
-    for extra in document.table("project", "optional-dependencies"):
+    extras = ("project", "optional-dependencies")
+    for extra in document.table(*extras):
         groups = (canonicalize_name(extra),) if extra.strip() else ()
-        document.add_requirements(
-            "project", "optional-dependencies", extra, scope="optional", groups=groups, optional=True
-        )
+        document.add_requirements(*extras, extra, scope="optional", groups=groups, optional=True)

@@ -24,7 +24,9 @@ _CODING = re.compile(
     rb"(?:[^\n]*\n)?[ \t]*\#[^\n]*?coding[:=][ \t]*"
     rb"(?P<name>(?:latin|iso-?8859|cp|windows|ascii|utf-?8|big5|gb|euc|shift_?jis|koi8)[-_\w]{0,12})"
 )
-_COMMENT = re.compile(r"(?:^|(?<=\s))#")
+_COMMENT = re.compile(r"#(?<!\S#)")
+"""A sign with nothing or a blank before it. That it begins with the sign lets the search leap there."""
+_ENTRY = re.compile(r"[\r\n][^\S\r\n]*[^\s#]")
 _OPTION_IN_LINE = re.compile(r"\s-")
 _OPTION = re.compile(
     r"(?:-(?P<short>[rce])\s*|--(?P<long>requirement|constraint|editable)(?:\s+|=\s*|\Z))(?P<value>.*)", re.DOTALL
@@ -62,6 +64,11 @@ def decode_requirements(content: bytes) -> str:
         raise InvalidManifest(f"no valid {encoding.upper()} at byte {error.start}") from None
     except LookupError:
         raise InvalidManifest(f"unknown encoding {encoding!r}") from None
+
+
+def has_entries(text: str) -> bool:
+    """Whether it holds more than blanks and comments."""
+    return _ENTRY.search(f"\n{text}") is not None
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:

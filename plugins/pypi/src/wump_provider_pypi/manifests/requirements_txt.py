@@ -5,6 +5,7 @@ Source: pip's manual (requirements file format, constraints files).
 
 import re
 from collections.abc import Mapping, Set
+from functools import lru_cache
 
 from packaging.utils import canonicalize_name
 from wump_core import ManifestRecord
@@ -15,15 +16,23 @@ from wump_provider_pypi.manifests.compiled import find_transitive, is_compiled
 from wump_provider_pypi.manifests.constraints import PIN, find_pins
 from wump_provider_pypi.manifests.includes import Included
 from wump_provider_pypi.manifests.locations import is_direct_reference, is_location, parse_location
-from wump_provider_pypi.manifests.requirements_lines import MAX_LINES, decode_requirements, logical_lines, parse_line
+from wump_provider_pypi.manifests.requirements_lines import (
+    MAX_LINES,
+    decode_requirements,
+    has_entries,
+    logical_lines,
+    parse_line,
+)
 from wump_provider_pypi.manifests.scopes import scope_of_path
 from wump_provider_pypi.requirements import (
     MAX_PLAIN_LENGTH,
     PLAIN,
+    PLAIN_REFERENCE,
     Place,
     Reading,
     is_marker,
     make_dependency,
+    parse_reference,
     parse_requirement,
 )
 
@@ -31,6 +40,7 @@ FORMAT = "requirements.txt"
 
 _NO_ENTRY = ("", "#")
 _PLAIN_LINE = re.compile(rf"[ \t]*{PLAIN.pattern}[ \t]*(?:[ \t]#.*)?", re.ASCII)
+_REFERENCE_LINE = re.compile(rf"[ \t]*(?!git@){PLAIN_REFERENCE.pattern}[ \t]*(?:[ \t]#.*)?", re.ASCII)
 
 
 def parse_requirements_txt(path: str, content: bytes, siblings: Mapping[str, bytes]) -> ManifestRecord:
@@ -41,9 +51,12 @@ def parse_requirements_txt(path: str, content: bytes, siblings: Mapping[str, byt
     """
     text = decode_requirements(content)
     findings = Findings()
-    included = Included(path, siblings, findings)
-    place = Place(scope=scope_of_path(path))
     compiled = is_compiled(text)
+    kind = "lockfile" if compiled else "manifest"
+    if not has_entries(text):
+        return findings.finish(path, FORMAT, kind)
+    included = Included(path, siblings, findings)
+    place = _place_of(path)
     if "constraint" in path[path.rfind("/") + 1 :].lower():
         _read_references(text, included)
     else:
@@ -51,7 +64,12 @@ def parse_requirements_txt(path: str, content: bytes, siblings: Mapping[str, byt
         pins = find_pins(path, text, siblings)
         Reader(findings, included, place, pins, compiled=compiled, transitive=transitive).read(text)
         read_strangers(findings, included, place)
-    return findings.finish(path, FORMAT, "lockfile" if compiled else "manifest", needs=included.needs)
+    return findings.finish(path, FORMAT, kind, needs=included.needs)
+
+
+@lru_cache(maxsize=1_024)  # few paths make up nearly all files
+def _place_of(path: str) -> Place:
+    return Place(scope=scope_of_path(path))
 
 
 def read_strangers(findings: Findings, included: Included, place: Place) -> None:
@@ -113,6 +131,8 @@ class Reader:
                 findings.add(row)
 
     def _read_line(self, number: int, raw: str) -> Reading:
+        if "@" in raw and (reference := parse_reference(raw, self._place, _REFERENCE_LINE)):
+            return reference
         plain = _PLAIN_LINE.fullmatch(raw) if len(raw) <= MAX_PLAIN_LENGTH else None
         if plain:
             name, requirement, marker = plain.group("name", "requirement", "marker")

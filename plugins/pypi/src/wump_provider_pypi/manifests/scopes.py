@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 
 from wump_core import Scope
 
@@ -43,7 +42,6 @@ def strongest(scopes: Iterable[Scope]) -> Scope:
     return min(scopes, key=STRENGTH.index, default="runtime")
 
 
-@lru_cache(maxsize=1_024)  # few paths make up nearly all files
 def scope_of_path(path: str) -> Scope:
     """The file's own name first, then the folder it stands in, a folder `requirements` left out; else `runtime`."""
     *folders, name = path.lower().split("/")

@@ -25,6 +25,8 @@ MAX_GLOB_LENGTH = 200
 def inherit_sources(path: str, document: Document, siblings: Mapping[str, bytes]) -> tuple[Sources, list[str]]:
     """The sources that the workspace gives to a project, and the paths of what is wanted to tell."""
     needs: list[str] = []
+    if "/" not in path:
+        return {}, needs
     if document.table("tool", "uv", "workspace"):
         return {}, needs
     for place in islice(_list_above(path), MAX_FOLDERS):
