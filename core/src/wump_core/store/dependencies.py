@@ -53,10 +53,12 @@ dependencies = Table(
     Column("statement_id", BigInteger, comment="The strongest evidence, of the same package."),
     Column("providers", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     time_column("first_seen_at"),
-    PrimaryKeyConstraint("package_id", "repository_id"),
+    # Of a batch, what a repository or an organization needs lies together. By the package first it is all over the
+    # place, and each page is read, and written to the log: that is only for the list of a package's repositories.
+    PrimaryKeyConstraint("repository_id", "package_id"),
     CheckConstraint(f"exclusion IN {EXCLUSIONS}", name="exclusion"),
-    Index("ix_dependencies_repository_id", "repository_id"),
-    Index("ix_dependencies_package_id_organization_id", "package_id", "organization_id"),
+    Index("ix_dependencies_organization_id_package_id", "organization_id", "package_id"),
+    Index("ix_dependencies_package_id_repository_id", "package_id", "repository_id"),
 )
 
 Pair = tuple[int, int]

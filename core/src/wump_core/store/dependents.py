@@ -63,7 +63,8 @@ package_organizations = Table(
     time_column("first_seen_at"),
     Column("providers", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("evidence", Text, comment="The strongest statement of the strongest repository, as JSON."),
-    PrimaryKeyConstraint("package_id", "organization_id"),
+    # The organization first: what a batch adds to one lies together.
+    PrimaryKeyConstraint("organization_id", "package_id"),
     # What an organization uses most, and the rows to write again when what they show of it changes.
     Index("ix_package_organizations_organization_id", "organization_id", "repositories", "package_id"),
     # The page that is asked for most is in its index; the others look up their rows, a page's worth of them.

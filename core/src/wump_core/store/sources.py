@@ -105,7 +105,7 @@ statements = Table(
     Column("fingerprint", Uuid, nullable=False, comment="Hash of all that makes it this statement, but for its line."),
     time_column("first_seen_at", nullable=False, default_now=True),
     time_column("removed_at"),
-    # The package first, as in all keys of the big tables: it is what they can be partitioned by.
+    # The package is in all keys of the big tables: it is what they can be partitioned by.
     PrimaryKeyConstraint("package_id", "id"),
     Index(
         "uq_statements_current",

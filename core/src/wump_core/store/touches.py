@@ -98,7 +98,7 @@ async def count_users(connection: Connection, package_id: int) -> tuple[int, int
     """User accounts that depend on a package, and their repositories; null: more than can be counted when asked."""
     row = await connection.fetchrow(
         "SELECT count(*) AS users, coalesce(sum(repositories), 0)::bigint AS repositories FROM (SELECT repositories"
-        "   FROM package_organizations WHERE package_id = $1 AND kind = 'user' AND repositories <> 0 LIMIT $2) few",
+        "   FROM package_organizations WHERE package_id = $1 AND kind = 'user' AND repositories > 0 LIMIT $2) few",
         package_id,
         MAX_COUNTED + 1,
     )
