@@ -109,3 +109,13 @@ def test_a_github_url_reads_back_as_itself(owner: str, name: str) -> None:
     found = parse_repository_url(f"https://github.com/{owner}/{name}")
     if found is not None:
         assert parse_repository_url(found.url) == found
+
+
+@given(
+    st.sampled_from(["github.com", "gitlab.com", "www.github.com", "git.example.org", "example", "github.com:443"]),
+    st.lists(st.text(st.sampled_from("aZ0.~+-_%/?#@ "), max_size=8), max_size=4),
+)
+def test_how_most_are_written_is_read_as_all_others_are(host: str, segments: list[str]) -> None:
+    rest = "/".join([host, *segments])
+
+    assert parse_repository_url(f"https://{rest}") == parse_repository_url(f"HTTPS://{rest}")

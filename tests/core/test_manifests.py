@@ -1,6 +1,7 @@
 """What plugins that read manifests share: choosing a format, bounds, paths, records out of rows."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -126,6 +127,9 @@ def test_a_format_looks_at_the_end_of_a_path() -> None:
     format_ = Format("deep", ("a/*/c/d.x",), "manifest", 10, "Names.", parse)
     assert choose_format((format_,), "x/y/a/b/c/d.x") is format_
     assert choose_format((format_,), "b/c/d.x") is None
+    other = replace(format_, globs=("d.*",))
+    assert choose_format((format_, other), "x/y/a/b/c/d.x") is format_
+    assert choose_format((format_, other), "b/c/d.x") is other
     for glob in ("**/x", "a/b/c/d/e.x"):
         with pytest.raises(ValueError, match="segments"):
             Format("deeper", (glob,), "manifest", 10, "Names.", parse)

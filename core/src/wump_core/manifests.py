@@ -180,10 +180,10 @@ def make_manifest(
     if project:
         fields["project"] = project
     if wanted:
-        wanted = list(dict.fromkeys(wanted))
+        fields["needs"] = wanted = tuple(dict.fromkeys(wanted))
         if (more := len(wanted) - MAX_NEEDS) > 0:
             counts.append(Diagnostic(message=f"{more:,} more files that it names were left out"))
-        fields["needs"] = wanted[:MAX_NEEDS]
+            fields["needs"] = wanted[:MAX_NEEDS]
     if funding:
         fields["funding"] = tuple(islice(funding, MAX_FUNDING_LINKS))
     try:  # nearly always all rows are good: then they are checked in one go with the file

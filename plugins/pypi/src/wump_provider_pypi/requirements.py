@@ -40,8 +40,12 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@(?=[^/\s])")
 # What nearly all requirements look like. Whatever fits is valid, so that `packaging`, which takes twenty times as
 # long, need not be asked; a test holds this against it.
 _VERSION = r"[0-9]+(?:\.[0-9]+)*"
-_PLAIN_VERSION = rf"{_VERSION}(?:(?:a|b|c|rc)[0-9]+)?(?:\.post[0-9]+)?(?:\.dev[0-9]+)?"
-_CLAUSE = rf"(?:==[ \t]*{_VERSION}\.\*|~=[ \t]*[0-9]+\.{_PLAIN_VERSION}|(?:[<>=!]=|===|[<>])[ \t]*{_PLAIN_VERSION})"
+_RELEASE = rf"{_VERSION}(?:(?:a|b|c|rc)[0-9]+)?(?:\.post[0-9]+|-[0-9]+)?(?:\.dev[0-9]+)?"
+_PLAIN_VERSION = rf"v?(?:[0-9]+!)?{_RELEASE}"
+_CLAUSE = (
+    rf"(?:==[ \t]*{_VERSION}\.\*|~=[ \t]*[0-9]+\.{_RELEASE}|[<>]=?[ \t]*{_PLAIN_VERSION}"
+    rf"|(?:[!=]=|===)[ \t]*{_PLAIN_VERSION}(?:\+[a-z0-9]+(?:\.[a-z0-9]+)*)?)"
+)
 _WORD = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?"
 _NAME_AND_EXTRAS = (
     rf"(?P<name>{_WORD})(?![A-Za-z0-9_.-])(?:[ \t]*\[[ \t]*{_WORD}(?:[ \t]*,[ \t]*{_WORD})*[ \t]*\])?[ \t]*"

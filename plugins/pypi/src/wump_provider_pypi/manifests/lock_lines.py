@@ -43,12 +43,14 @@ def find_object_lines(text: str, document: dict[str, Any]) -> Sequence[int | Non
     It has one key to a line, or is all one line. What stands before the first key of the document is passed over.
     """
     keys = [key for inner in document.values() if isinstance(inner, dict) for key in inner]
+    if not keys:
+        return []
     if first := _SECOND_LEVEL.match(text):
         start = text.find(f'"{next(iter(document), "")}":')
         places = list(_key_pattern(first[1]).finditer(text, max(start, 0)))
         if [place[1] for place in places] == keys:
             return _count_lines(text, places)
-    elif text.find("\n") in (-1, len(text) - 1):
+    elif "\n" not in (body := text.rstrip()) and "\r" not in body:
         return [1] * len(keys)
     if is_short(text):
         return [find_single(text, f'"{key}": {{') for key in keys]
