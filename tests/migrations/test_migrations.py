@@ -11,11 +11,12 @@ from wump_core.errors import ConfigurationError
 from wump_core.servers import open_servers
 from wump_core.settings import CoreSettings
 from wump_migrations import runner
+from wump_migrations.revisions import current_revision, head_revision
 
 
 def test_there_is_one_head() -> None:
     heads = ScriptDirectory.from_config(runner.alembic_config()).get_heads()
-    assert heads == [runner.head_revision()]
+    assert heads == [head_revision()]
 
 
 async def test_autogenerate_would_change_nothing(engine: AsyncEngine) -> None:
@@ -37,7 +38,7 @@ async def test_down_and_up_again(engine: AsyncEngine) -> None:
         )
         assert left.scalars().all() == ["alembic_version"]
     await runner.upgrade(engine)
-    assert await runner.current_revision(engine) == runner.head_revision()
+    assert await current_revision(engine) == head_revision()
     assert await runner.schema_differences(engine) == []
 
 

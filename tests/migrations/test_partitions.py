@@ -12,6 +12,7 @@ from wump_core.errors import ConfigurationError, ServerUnavailable
 from wump_core.settings import CoreSettings
 from wump_core.store.audit import rebuild
 from wump_migrations import partitions, runner
+from wump_migrations.revisions import current_revision, head_revision
 
 from core import test_facts
 
@@ -162,7 +163,7 @@ async def test_the_way_down_says_what_must_be_undone_first(engine: AsyncEngine) 
     await partition(engine, PARTITIONS)
     with pytest.raises(ConfigurationError, match="wump db partition --partitions 0"):
         await runner.downgrade(engine, "0001")
-    assert await runner.current_revision(engine) == runner.head_revision()
+    assert await current_revision(engine) == head_revision()
     await partition(engine, 0)
     await runner.downgrade(engine, "0001")
     await runner.upgrade(engine)

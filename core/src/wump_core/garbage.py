@@ -9,6 +9,5 @@ def collect_seldom() -> None:
     Records come and go by the hundred thousand, and hold no cycles. As often as Python looks by itself, it spends two
     fifths of the time of saving them, most of it among code that stays.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)

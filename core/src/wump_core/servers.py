@@ -49,7 +49,7 @@ def open_servers(
             update={"database_url": SecretStr(servers.database_url), "valkey_url": SecretStr(servers.valkey_url)}
         )
         if migrate:
-            asyncio.run(_with_engine(ready, _migration("upgrade")))
+            asyncio.run(_with_engine(ready, _upgrade))
         yield ready
 
 
@@ -64,6 +64,12 @@ async def _with_engine(settings: CoreSettings, use: Callable[[AsyncEngine], Coro
         raise ServerUnavailable(f"the database can't be reached ({reason}): see WUMP_DATABASE_URL") from None
     finally:
         await engine.dispose()
+
+
+async def _upgrade(engine: AsyncEngine) -> None:
+    # Looked up first: what upgrades takes longer to import than most commands take for all they do.
+    if await _migration("current_revision")(engine) != _migration("head_revision")():
+        await _migration("upgrade")(engine)
 
 
 async def read_schema_state(settings: CoreSettings) -> tuple[str | None, str]:

@@ -18,6 +18,7 @@ from wump_core.store.audit import list_faults, rebuild
 from wump_core.telemetry import configure_logging
 
 from wump_migrations import partitions, roles, runner
+from wump_migrations.revisions import head_revision
 
 app = typer.Typer()
 db = typer.Typer(help="The database: migrate, verify, rebuild, partition, roles.", no_args_is_help=True)
@@ -49,7 +50,7 @@ def _with_engine(use: Callable[[AsyncEngine], Coroutine[Any, Any, Any]], *, migr
 def upgrade() -> None:
     """Bring the database to the newest revision. Harmless where it is there already."""
     _with_engine(runner.upgrade, migrate=False)
-    err.print(f"wump: the database is at revision {runner.head_revision()}")
+    err.print(f"wump: the database is at revision {head_revision()}")
 
 
 @db.command(epilog="Example: `wump db downgrade base`")

@@ -6,10 +6,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from wump_core.store import metadata
+
+from wump_migrations.revisions import current_revision, head_revision
 
 # Held while migrating, so that many processes starting together migrate one after another.
 _MIGRATION_LOCK = 0x77756D70_02
@@ -23,20 +24,6 @@ def alembic_config(connection: Connection | None = None) -> Config:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
-
-
-def head_revision() -> str:
-    """The one newest revision. Raises alembic's `CommandError` where there are two heads."""
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    if head is None:
-        raise RuntimeError("there are no migrations")
-    return head
-
-
-async def current_revision(engine: AsyncEngine) -> str | None:
-    """The database's revision; null where it was never migrated."""
-    async with engine.connect() as connection:
-        return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
 
 
 async def upgrade(engine: AsyncEngine, revision: str = "head") -> None:
