@@ -8,7 +8,6 @@ A pair that no statement supports any more keeps its row with no scopes: the row
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -18,7 +17,6 @@ from sqlalchemy import (
     Column,
     Index,
     PrimaryKeyConstraint,
-    Row,
     SmallInteger,
     Table,
     Text,
@@ -153,17 +151,19 @@ async def refresh_dependencies(connection: AsyncConnection, pairs: Collection[Pa
         pairs: Which ones.
         counts: Gets what the packages' totals change by.
     """
-    shown: set[Pair] = set()
     if not pairs:
-        return shown
+        return set()
     added = (await connection.execute(_ADD, _keys(pairs))).all()
-    present = set(pairs).difference((package_id, repository_id) for package_id, repository_id, *_ in added)
-    changed: Sequence[Row[Any]] = []
-    if present:
-        await connection.execute(_LOCK, _keys(present))
-        changed = (await connection.execute(_UPDATE, _keys(present))).all()
-    for package_id, _, *organizations, old_total, new_total in (*added, *changed):
-        shown.update((package_id, key) for key in organizations if key is not None)
+    shown = {(package_id, organization) for package_id, _, organization, _ in added if organization is not None}
+    counts.update((package_id, total) for package_id, _, _, total in added)
+    if len(added) == len(pairs):
+        return shown
+    present = set(pairs).difference((package_id, repository_id) for package_id, repository_id, _, _ in added)
+    await connection.execute(_LOCK, _keys(present))
+    for package_id, old_organization, new_organization, old_total, new_total in (
+        await connection.execute(_UPDATE, _keys(present))
+    ).all():
+        shown.update((package_id, key) for key in (old_organization, new_organization) if key is not None)
         if old_total != new_total:
             counts[package_id, old_total] -= 1
             counts[package_id, new_total] += 1
@@ -202,15 +202,11 @@ _NEW_PAIRS = (
     " WHERE d.package_id = pair.package_id AND d.repository_id = pair.repository_id))"
 )
 _TOTAL = "CASE WHEN {row}.scopes <> 0 AND {row}.exclusion IS NULL THEN 'repositories' ELSE {row}.exclusion END"
-# As `refresh_dependencies` unpacks them: the pair, both organizations, both totals.
-_CHANGE = (
-    f"{{old_organization}}, new.organization_id, {{old_total}} AS old_total, {_TOTAL.format(row='new')} AS new_total"
-)
 _ADD = text(
     f"INSERT INTO dependencies (package_id, repository_id, {', '.join(VALUE_COLUMNS)})"
     f" SELECT package_id, repository_id, {', '.join(VALUE_COLUMNS)} FROM ({derived_dependencies(_NEW_PAIRS)}) n"
-    " ORDER BY package_id, repository_id ON CONFLICT DO NOTHING RETURNING package_id, repository_id, "
-    + _CHANGE.format(old_organization="NULL::bigint", old_total="NULL::text")
+    " ORDER BY package_id, repository_id ON CONFLICT DO NOTHING"
+    f" RETURNING package_id, repository_id, organization_id, {_TOTAL.format(row='new')} AS total"
 )
 _LOCK = text(
     f"SELECT FROM {GIVEN_PAIRS} pair JOIN dependencies d USING (package_id, repository_id)"
@@ -222,6 +218,6 @@ _UPDATE = text(
     " WHERE d.package_id = n.package_id AND d.repository_id = n.repository_id"
     f" AND ROW({', '.join('d.' + column for column in VALUE_COLUMNS)})"
     f" IS DISTINCT FROM ROW({', '.join('n.' + column for column in VALUE_COLUMNS)})"
-    " RETURNING d.package_id, d.repository_id, "
-    + _CHANGE.format(old_organization="old.organization_id", old_total=_TOTAL.format(row="old"))
+    " RETURNING d.package_id, old.organization_id AS old_organization, new.organization_id AS new_organization,"
+    f" {_TOTAL.format(row='old')} AS old_total, {_TOTAL.format(row='new')} AS new_total"
 )

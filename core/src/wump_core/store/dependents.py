@@ -5,8 +5,8 @@ costs what that of the least popular costs. Totals are folded from deltas, so th
 on the row of one popular package.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 
 from sqlalchemy import (
     ARRAY,
@@ -15,9 +15,9 @@ from sqlalchemy import (
     Index,
     Integer,
     PrimaryKeyConstraint,
-    Row,
     Table,
     Text,
+    TextClause,
     Uuid,
     text,
 )
@@ -214,14 +214,16 @@ async def refresh_answers(connection: AsyncConnection, answers: Collection[Answe
     if not answers:
         return set()
     added = (await connection.execute(_ADD, _keys(answers))).all()
+    counts.update((package_id, "organizations") for package_id, _, is_listed in added if is_listed)
+    touched = {package_id for package_id, _, _ in added}
+    if len(added) == len(answers):
+        return touched
     present = set(answers).difference((package_id, organization_id) for package_id, organization_id, _ in added)
-    changed: Sequence[Row[Any]] = []
-    if present:
-        await connection.execute(_LOCK, _keys(present))
-        changed = (await connection.execute(_UPDATE, _keys(present))).all()
-    for package_id, _, change in (*added, *changed):
+    await connection.execute(_LOCK, _keys(present))
+    for package_id, change in (await connection.execute(_UPDATE, _keys(present))).all():
         counts[package_id, "organizations"] += change
-    return {package_id for package_id, *_ in (*added, *changed)}
+        touched.add(package_id)
+    return touched
 
 
 def _keys(answers: Collection[Answer]) -> dict[str, list[int]]:
@@ -236,14 +238,14 @@ async def add_deltas(connection: AsyncConnection, counts: Counts, *, touched: Co
         counts: The changes.
         touched: Packages that are noted all the same, since what is shown of their answer changed.
     """
-    deltas = {package_id: [0] * len(TOTALS) for package_id in touched}
+    changes: dict[str, dict[int, int]] = {}
     for (package_id, name), change in counts.items():
         if change and name is not None:
-            deltas.setdefault(package_id, [0] * len(TOTALS))[_PLACES[name]] = change
-    if deltas:
-        ordered = sorted(deltas)
-        columns = zip(*(deltas[package_id] for package_id in ordered), strict=True)
-        await connection.execute(_ADD_DELTAS, {"package_ids": ordered} | dict(zip(TOTALS, columns, strict=True)))
+            changes.setdefault(name, {})[package_id] = change
+    if package_ids := sorted(set(touched).union(*changes.values())):
+        names = tuple(sorted(changes))  # few of all that there are, mostly the same
+        columns = {name: [changes[name].get(package_id, 0) for package_id in package_ids] for name in names}
+        await connection.execute(_deltas_statement(names), {"package_ids": package_ids} | columns)
 
 
 async def fold_deltas(connection: AsyncConnection, *, limit: int = 10_000) -> int:
@@ -254,7 +256,6 @@ async def fold_deltas(connection: AsyncConnection, *, limit: int = 10_000) -> in
 
 
 _FOLD_LOCK = 0x77756D70_01
-_PLACES = {name: place for place, name in enumerate(TOTALS)}
 
 _NEW_ANSWERS = (
     f"(SELECT answer.* FROM {GIVEN_ANSWERS} answer WHERE NOT EXISTS (SELECT FROM package_organizations a"
@@ -264,7 +265,7 @@ _ADD = text(
     f"INSERT INTO package_organizations (package_id, organization_id, {', '.join(VALUE_COLUMNS)})"
     f" SELECT package_id, organization_id, {', '.join(VALUE_COLUMNS)} FROM ({derived_answers(_NEW_ANSWERS)}) n"
     " ORDER BY package_id DESC, organization_id DESC ON CONFLICT DO NOTHING"
-    " RETURNING package_id, organization_id, (repositories > 0)::int AS change"
+    " RETURNING package_id, organization_id, repositories > 0 AS is_listed"
 )
 _LOCK = text(
     f"SELECT FROM {GIVEN_ANSWERS} answer JOIN package_organizations a USING (package_id, organization_id)"
@@ -276,14 +277,17 @@ _UPDATE = text(
     " WHERE a.package_id = n.package_id AND a.organization_id = n.organization_id"
     f" AND ROW({', '.join('a.' + column for column in VALUE_COLUMNS)})"
     f" IS DISTINCT FROM ROW({', '.join('n.' + column for column in VALUE_COLUMNS)})"
-    " RETURNING a.package_id, a.organization_id, (new.repositories > 0)::int - (old.repositories > 0)::int AS change"
+    " RETURNING a.package_id, (new.repositories > 0)::int - (old.repositories > 0)::int AS change"
 )
-_ADD_DELTAS = text(
-    f"INSERT INTO package_deltas (package_id, {', '.join(TOTALS)})"
-    " SELECT * FROM unnest(CAST(:package_ids AS bigint[]), "
-    + ", ".join(f"CAST(:{name} AS integer[])" for name in TOTALS)
-    + ")"
-)
+
+
+@cache
+def _deltas_statement(names: tuple[str, ...]) -> TextClause:
+    """The text that notes changes of these totals alone."""
+    values = ", ".join(("CAST(:package_ids AS bigint[])", *(f"CAST(:{name} AS integer[])" for name in names)))
+    return text(f"INSERT INTO package_deltas ({', '.join(('package_id', *names))}) SELECT * FROM unnest({values})")
+
+
 _FOLD = text(
     "WITH gone AS (DELETE FROM package_deltas WHERE id IN"
     "   (SELECT id FROM package_deltas ORDER BY id LIMIT :limit) RETURNING *),"

@@ -79,10 +79,10 @@ class Document:
         self, *path: str, scope: Scope = "runtime", groups: tuple[str, ...] = (), optional: bool = False
     ) -> None:
         """Read an array of PEP 508 entries and keep them."""
-        if path[0] not in self.data:
+        if path[0] not in self.data or path[-1] not in (parent := self.table(*path[:-1])):
             return
         place = Place(field_of(path), None, scope, groups, optional)
-        for entry_path, entry in self.entries(*path):
+        for entry_path, entry in self.entries(*path, parent=parent):
             self.add_requirement(entry_path, entry, place)
 
     def add_requirement(self, path: TomlPath, entry: object, place: Place) -> None:

@@ -28,4 +28,5 @@ def find_single(text: str, writing: str) -> int | None:
 
     What a file without escapes holds is written in it as it was read: the only place of it is the right one.
     """
-    return text.count("\n", 0, text.index(writing)) + 1 if text.count(writing) == 1 else None
+    at = text.find(writing)
+    return text.count("\n", 0, at) + 1 if at >= 0 and text.find(writing, at + 1) < 0 else None

@@ -17,7 +17,7 @@ from wump_provider_pypi.manifests.requirements_lines import Line
 from wump_provider_pypi.manifests.requirements_txt import read_strangers
 from wump_provider_pypi.manifests.tools import add_tools, uv_sources
 from wump_provider_pypi.manifests.uv_workspace import inherit_sources
-from wump_provider_pypi.requirements import Place
+from wump_provider_pypi.requirements import Place, canonical_name
 
 FORMAT = "pyproject.toml"
 
@@ -33,7 +33,7 @@ def parse_pyproject(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
     document = Document(content)
     has_tools = "tool" in document.data
     project = _project(document)
-    document.own_name = canonicalize_name(project.name) if project and project.name else None
+    document.own_name = canonical_name(project.name) if project and project.name else None
     document.sources, needs = inherit_sources(path, document, siblings)
     if has_tools:
         document.sources |= poetry_sources(document) | uv_sources(document)
@@ -45,7 +45,7 @@ def parse_pyproject(path: str, content: bytes, siblings: Mapping[str, bytes]) ->
     if has_tools:
         add_tools(document)
         add_poetry(document)
-    return document.findings.finish(path, FORMAT, project=project, needs=(*included.needs, *needs))
+    return document.findings.finish(path, FORMAT, project=project, needs=included.needs + needs)
 
 
 def _project(document: Document) -> Project | None:
@@ -69,8 +69,9 @@ def _add_dynamic(document: Document, included: Included) -> None:
     dynamic = document.table("project").get("dynamic")
     if not isinstance(dynamic, list):
         return
+    in_files = document.table("tool", "setuptools", "dynamic")
     for key, words in (("dependencies", "dependencies are"), ("optional-dependencies", "extras are")):
-        files = list(_dynamic_files(document, key))
+        files = list(_dynamic_files(document, key)) if key in in_files else []
         for file, place in files:
             included.add(Line(place.line or 1, "include", file))
             read_strangers(document.findings, included, place)

@@ -22,15 +22,13 @@ MAX_GLOBS = 50
 MAX_GLOB_LENGTH = 200
 
 
-def inherit_sources(path: str, document: Document, siblings: Mapping[str, bytes]) -> tuple[Sources, list[str]]:
+def inherit_sources(path: str, document: Document, siblings: Mapping[str, bytes]) -> tuple[Sources, tuple[str, ...]]:
     """The sources that the workspace gives to a project, and the paths of what is wanted to tell."""
-    needs: list[str] = []
-    if "/" not in path:
-        return {}, needs
-    if document.table("tool", "uv", "workspace"):
-        return {}, needs
+    if "/" not in path or document.table("tool", "uv", "workspace"):
+        return {}, ()
+    needs: tuple[str, ...] = ()
     for place in islice(_list_above(path), MAX_FOLDERS):
-        needs.append(place)
+        needs += (place,)
         root = _read(siblings.get(place))
         workspace = root.table("tool", "uv", "workspace") if root else {}
         if root and workspace:
