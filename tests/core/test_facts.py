@@ -248,6 +248,25 @@ async def test_batches_and_single_packages_come_to_the_same(engine: AsyncEngine,
         assert await read_answer(engine) == expected(history)
 
 
+async def test_what_is_derived_of_many_is_planned_for_so_many(engine: AsyncEngine) -> None:
+    """A plan that Postgres keeps for whatever arrays takes seconds for a batch."""
+    async with engine.connect() as connection:
+        for number in range(7):  # Postgres thinks of keeping one from the sixth time on
+            records = [
+                package(f"p{number}-{n}", f"o{n}/{number}", ("a", "runtime"), ("b", "runtime")) for n in range(60)
+            ]
+            names = await add_names(connection, records)
+            await save_packages(connection, "npm", records, names)
+            await connection.commit()
+        plans = await connection.execute(
+            text(
+                "SELECT sum(custom_plans), sum(generic_plans) FROM pg_prepared_statements"
+                " WHERE statement LIKE 'INSERT INTO dependencies %' OR statement LIKE 'INSERT INTO package_org%'"
+            )
+        )
+        assert plans.one() == (14, 0)
+
+
 async def test_random_histories(engine: AsyncEngine) -> None:
     """Many packages, owners and moves, eight at a time; then the newest record of each counts."""
     rng = random.Random(20261126)

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import click
 import pytest
+import respx
 import uvicorn
 from typer.testing import CliRunner
 from wump_api.auth import make_key
@@ -145,6 +146,25 @@ def test_elsewhere_is_told_apart_from_nowhere(wump: Wump) -> None:
         wump("jobs", "list", "--url", "wump.example")
     with pytest.raises(ServerUnavailable, match="does not answer"):
         wump("jobs", "list", "--url", "http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (("jobs", "list"), {}),
+        (("jobs", "list"), {"data": 1}),
+        (("jobs", "list"), {"data": [None]}),
+        (("jobs", "alerts"), {"data": [{"name": "x"}]}),
+        (("jobs", "run", "refresh_package", "npm:react"), {"id": 1}),
+        (("jobs", "show", "019ac3b0-0000-7000-8000-000000000000"), {"id": "x"}),
+        (("schedule",), {"data": [{}]}),
+    ],
+)
+def test_an_answer_of_another_shape_is_no_wump(wump: Wump, arguments: tuple[str, ...], answer: Any) -> None:
+    with respx.mock(base_url="http://other.example/api/v1") as other:
+        other.route().respond(json=answer)
+        with pytest.raises(ServerUnavailable, match="is no wump API, or not of this version"):
+            wump(*arguments, "--url", "http://other.example")
 
 
 def test_alerts_anywhere(anywhere: Wump, execute: Any) -> None:

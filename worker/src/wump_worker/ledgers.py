@@ -16,6 +16,11 @@ from wump_worker.scheduler import add_schedules
 _PAGE_ROWS = 100
 _USED_WRONGLY = (404, 409, 422)
 _TIMEOUT_SECONDS = 30.0
+# What the commands show of each: whatever answers without it is no wump, or not of this version.
+_RUN = frozenset("id job subject state queue attempts lost_leases outcome due_at started_at finished_at".split())
+_PAUSE = frozenset(("kind", "name", "reason"))
+_ALERT = frozenset(("severity", "name", "message", "since", "ended_at"))
+_SCHEDULE = frozenset("name cron custom paused_at error next_at last_fire_at skipped last_state arguments".split())
 
 
 class Ledger(Protocol):
@@ -187,19 +192,20 @@ class LedgerElsewhere:
         while len(rows) < limit:
             asked = wanted | {"state": list(states), "limit": min(_PAGE_ROWS, limit - len(rows))}
             page = self._ask("GET", "/jobs", params=asked)
-            rows += page["data"]
-            wanted["cursor"] = page["next_cursor"]
+            rows += self._read_list(page, _RUN)
+            wanted["cursor"] = page.get("next_cursor")
             if wanted["cursor"] is None:
                 break
         return rows
 
     def list_dead(self, job: str | None) -> list[UUID]:
         """See `Ledger`."""
-        return [UUID(row["id"]) for row in reversed(self.list_runs(["dead"], 10_000, job=job))]
+        return [self._read_id(row) for row in reversed(self.list_runs(["dead"], 10_000, job=job))]
 
     def get_run(self, public_id: UUID) -> Row | None:
         """See `Ledger`."""
-        return self._try("GET", f"/jobs/{public_id}")
+        row = self._try("GET", f"/jobs/{public_id}")
+        return row and self._read(row, _RUN)
 
     def retry(self, ids: Sequence[UUID]) -> list[UUID]:
         """See `Ledger`."""
@@ -208,11 +214,11 @@ class LedgerElsewhere:
     def discard(self, ids: Sequence[UUID]) -> list[Row]:
         """See `Ledger`."""
         rows = [self._try("DELETE", f"/jobs/{public_id}") for public_id in ids]
-        return [dict(row) | {"id": UUID(row["id"])} for row in rows if row]
+        return [dict(row) | {"id": self._read_id(row)} for row in rows if row]
 
     def list_pauses(self) -> list[Row]:
         """See `Ledger`."""
-        return list(self._ask("GET", "/pauses")["data"])
+        return self._read_list(self._ask("GET", "/pauses"), _PAUSE)
 
     def add_pause(self, kind: str, name: str, reason: str | None) -> bool:
         """See `Ledger`."""
@@ -227,25 +233,55 @@ class LedgerElsewhere:
     def add_run(self, job: str, subject: str, arguments: Mapping[str, Any], version: int) -> UUID:
         """See `Ledger`."""
         body = {"job": job, "subject": subject, "arguments": arguments, "arguments_version": version}
-        return UUID(self._ask("POST", "/jobs", json=body)["id"])
+        return self._read_id(self._ask("POST", "/jobs", json=body))
 
     def list_alerts(self) -> list[Row]:
         """See `Ledger`."""
-        return list(self._ask("GET", "/alerts")["data"])
+        return self._read_list(self._ask("GET", "/alerts"), _ALERT)
 
     def list_schedules(self) -> list[Row]:
         """See `Ledger`."""
-        return [_read_schedule(row) for row in self._ask("GET", "/schedules")["data"]]
+        return [self._read_schedule(row) for row in self._read_list(self._ask("GET", "/schedules"), _SCHEDULE)]
 
     def change_schedule(self, name: str, changes: Mapping[str, Any]) -> Row | None:
         """See `Ledger`."""
         row = self._try("PATCH", f"/schedules/{quote(name, safe='')}", missing=(404,), json=changes)
-        return row and _read_schedule(row)
+        return row and self._read_schedule(self._read(row, _SCHEDULE))
+
+    def _read_list(self, document: Row, names: frozenset[str]) -> list[Row]:
+        rows = document.get("data")
+        if not isinstance(rows, list):
+            raise self._is_no_wump("it answers without `data`")
+        return [self._read(row, names) for row in rows]
+
+    def _read(self, row: Any, names: frozenset[str]) -> Row:
+        if not isinstance(row, dict):
+            raise self._is_no_wump("it lists what is no row")
+        if lacking := names - row.keys():
+            raise self._is_no_wump(f"it answers without `{min(lacking)}`")
+        return row
+
+    def _read_id(self, row: Row) -> UUID:
+        try:
+            return UUID(row["id"])
+        except (KeyError, ValueError, AttributeError, TypeError):
+            raise self._is_no_wump("it answers without the `id` of a run") from None
+
+    def _read_schedule(self, row: Row) -> Row:
+        """A schedule as the ledger here has it."""
+        try:
+            moments = {name: datetime.fromisoformat(at) for name, at in row.items() if name.endswith("_at") and at}
+        except (ValueError, TypeError):
+            raise self._is_no_wump("it answers with a moment that is none") from None
+        return {name: value for name, value in row.items() if name not in ("id", "url")} | moments
+
+    def _is_no_wump(self, reason: str) -> ServerUnavailable:
+        return ServerUnavailable(f"{self._http.base_url} is no wump API, or not of this version: {reason}")
 
     def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         found = self._try(method, path, missing=(), **options)
         if found is None:
-            raise ServerUnavailable(f"{self._http.base_url} is no wump API")
+            raise self._is_no_wump("it answers with nothing")
         return found
 
     def _try(self, method: str, path: str, *, missing: Sequence[int] = (404, 409), **options: Any) -> Any:
@@ -259,7 +295,7 @@ class LedgerElsewhere:
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            raise ServerUnavailable(f"{self._http.base_url} is no wump API (HTTP {response.status_code})")
+            raise self._is_no_wump(f"HTTP {response.status_code} without a document")
         if response.is_success:
             return document
         if response.status_code in missing:
@@ -268,9 +304,3 @@ class LedgerElsewhere:
         if response.status_code == 503:
             raise ServerUnavailable(message)
         raise (ConfigurationError if response.status_code in _USED_WRONGLY else WumpError)(message)
-
-
-def _read_schedule(row: Row) -> Row:
-    """A schedule as the ledger here has it."""
-    moments = {name: datetime.fromisoformat(value) for name, value in row.items() if name.endswith("_at") and value}
-    return {name: value for name, value in row.items() if name not in ("id", "url")} | moments

@@ -56,6 +56,8 @@ async def refresh_derived(
     """
     counts = Counter(counts)
     shown, touched = set(answers), set[int]()
+    if len(pairs) + len(shown) > FEW:
+        await connection.execute(_PLAN_FOR_THESE)
     for part in _cut(pairs):
         shown |= await refresh_dependencies(connection, part, counts)
     for part in _cut(shown, backward=True):
@@ -70,7 +72,11 @@ def _cut(keys: Collection[tuple[int, int]], *, backward: bool = False) -> Iterab
 
 
 BATCH = 20_000
+FEW = 100
+"""So many rows are derived fast by whatever plan."""
 
+# A plan that is kept for any arrays is made for ten rows: for thousands, it would compare each with each.
+_PLAN_FOR_THESE = text("SET LOCAL plan_cache_mode = force_custom_plan")
 # Row by row: what joins laterally is looked up, and so locked, in the order of what it joins.
 _LOCK_PACKAGES = text(
     "SELECT count(written.id), count(read.id) FROM (SELECT * FROM unnest(CAST(:ids AS bigint[]),"
