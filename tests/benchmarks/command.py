@@ -28,7 +28,7 @@ from benchmarks.measure import Measurement
 from benchmarks.reading import measure_depth, measure_filters, measure_grouping, measure_popularity
 from benchmarks.report import make_page, print_measurement
 from benchmarks.searching import measure_search
-from benchmarks.serving import measure_datasette, measure_serving
+from benchmarks.serving import measure_datasette, measure_keys, measure_serving
 from benchmarks.writing import measure_contention, measure_writing
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -40,6 +40,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], Awaitable[Measurement]]] = {
     "grouping": measure_grouping,
     "search": measure_search,
     "serving": measure_serving,
+    "keys": measure_keys,
     "writing": measure_writing,
     "contention": measure_contention,
     "datasette": measure_datasette,
@@ -47,6 +48,8 @@ MEASUREMENTS: dict[str, Callable[[Bench], Awaitable[Measurement]]] = {
     "partitions": measure_partitions,
     "partitioned_load": measure_partitioned_load,
 }
+CORE = tuple("first_load popularity depth filters grouping serving writing contention datasette".split())
+"""What design and speed stand or fall with: with `--core`, in less than five minutes on two cores."""
 LARGE_ONLY = ("growth", "partitions", "partitioned_load")
 """Measurements that are left out of smaller runs unless they are asked for."""
 
@@ -57,8 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.docs:
         (DOCS / "performance.md").write_text(make_page(*read_documents()), "utf-8")
         return 0
-    size = SIZES[options.size]
-    names = options.only or [name for name in MEASUREMENTS if options.size == "large" or name not in LARGE_ONLY]
+    size = SIZES[options.size].shortened() if options.core else SIZES[options.size]
+    usual = [name for name in MEASUREMENTS if options.size == "large" or name not in LARGE_ONLY]
+    names = options.only or (CORE if options.core else usual)
     with _folder(options.keep) as folder, embedded_servers(folder / "data") as servers:
         asyncio.run(measure_all(servers, size, options.seed, names, options.json))
     return 0
@@ -81,6 +85,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Measure wump against baselines in the same run, on servers of its own, removed afterwards.",
     )
     parser.add_argument("--size", choices=SIZES, default="small", help="tiny: seconds; small: minutes; large: hours")
+    parser.add_argument("--core", action="store_true", help="fewer measurements and rounds: under five minutes")
     parser.add_argument("--seed", type=int, default=1, help="another seed makes another graph")
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, metavar="NAME")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the graph there, and use the one that is")

@@ -5,7 +5,7 @@ publishes one package, which states what it needs; only some of the packages are
 by Postgres itself, from hashes of row numbers, with foreign keys unchecked. What is derived is not made here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 
@@ -24,19 +24,33 @@ class Size:
     rounds: int
     calls: int  # of each call in a round of reading
     calls_for_p99: int
+    serve_rounds: int
     serve_seconds: float
     saved_packages: int  # in a round of writing
     copies: int  # of all statements, as a baseline: before the first load and, if more than one, after it
     smaller: str | None = None  # size of the graph that this one is compared with, in `growth`
     verify: bool = True
+    keep_copy: bool = True  # False: there is no room on a disk for a copy of all statements
+
+    def shortened(self) -> "Size":
+        """The same graph, measured less often, so that the measurements of `CORE` take minutes."""
+        rounds, serve_rounds = min(self.rounds, 3), min(self.serve_rounds, 3)
+        serve_seconds = min(self.serve_seconds, 1.5)
+        return replace(
+            self, rounds=rounds, serve_rounds=serve_rounds, serve_seconds=serve_seconds, copies=1, verify=False
+        )
 
 
 SIZES = {
     size.name: size
     for size in (
-        Size("tiny", 1_000, 2_000, 1_000, 18, 2, 20, 20, 0.3, 16, 2, "tiny"),
-        Size("small", 100_000, 200_000, 120_000, 17, 10, 40, 1_000, 2.5, 400, 2),
-        Size("large", 1_000_000, 2_000_000, 300_000, 16, 10, 40, 1_000, 5.0, 1_000, 1, "small", verify=False),
+        Size("tiny", 1_000, 2_000, 1_000, 18, 2, 20, 20, 2, 0.3, 16, 2, "tiny"),
+        Size("small", 100_000, 200_000, 120_000, 17, 10, 40, 1_000, 8, 2.5, 400, 2),
+        Size(
+            *("large", 1_000_000, 2_000_000, 300_000, 16, 10, 40, 1_000, 8, 5.0, 1_000, 1, "small"),
+            verify=False,
+            keep_copy=False,
+        ),
     )
 }
 

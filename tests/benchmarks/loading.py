@@ -70,8 +70,8 @@ async def measure_first_load(bench: Bench) -> Measurement:
             await connection.copy_to_table(COPY_TABLE, source=file, format="binary")
             copies.append(time.perf_counter() - started)
         if bench.size.copies == 1:
-            # A large graph leaves no room for a copy beside it.
-            await connection.execute(f"DROP TABLE {COPY_TABLE}")
+            if not bench.size.keep_copy:
+                await connection.execute(f"DROP TABLE {COPY_TABLE}")
             loaded, derived = await load(bench, file), await derive(bench)
     rows = await connection.fetchval("SELECT count(*) FROM statements")
     answers = await connection.fetchval("SELECT count(*) FROM package_organizations")

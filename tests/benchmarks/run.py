@@ -1,4 +1,4 @@
-"""The one command: `uv run python tests/benchmarks/run.py [--size small] [--only NAME …] [--json FILE]`."""
+"""The one command: `uv run python tests/benchmarks/run.py [--size small] [--core] [--only NAME …] [--json FILE]`."""
 
 import sys
 from pathlib import Path

@@ -45,14 +45,20 @@ class Target:
 async def measure_serving(bench: Bench) -> Measurement:
     """Requests per second of one process each, alternating."""
     found = Measurement("serving", f"The hottest page over HTTP, {CONNECTIONS} connections: API against bare ASGI")
-    statements = json.dumps([lookups.PACKAGE_STATEMENT, HOTTEST, PAGE, await bench.hottest()])
-    bare_port = _free_port()
-    bare_command = ["-m", "benchmarks.bare", str(bare_port), bench.database_url, statements]
+    bare_port, bare_command = await _bare_command(bench)
     async with run_api(bench, cached=False) as (api_port, _), _server(bare_command, {}, bare_port):
         quotients = await _alternate(
             bench, found, Target("wump api", api_port, PATH), Target("bare ASGI", bare_port, PATH)
         )
     found.add_bar("requests/s, API / bare", quotients, at_least=0.75)
+    found.notes.append(_describe_rounds(bench))
+    return found
+
+
+async def measure_keys(bench: Bench) -> Measurement:
+    """The same with a key whose limits are counted, and with answers that are cached."""
+    found = Measurement("keys", "The hottest page over HTTP with a key and its limits, and cached")
+    bare_port, bare_command = await _bare_command(bench)
     key = await _make_key(bench)
     async with run_api(bench, cached=False) as (api_port, _), _server(bare_command, {}, bare_port):
         with_key = Target("wump api, with key and limit", api_port, PATH, key)
@@ -65,11 +71,7 @@ async def measure_serving(bench: Bench) -> Measurement:
         cost = await _alternate(bench, found, plain, cached)
     found.add_bar("requests/s, cached with key and limit / bare without a cache", quotients, at_least=2)
     found.add_bar("requests/s of cached answers, without / with key and limit", cost, at_most=1.35)
-    found.notes.append(
-        f"uvicorn with httptools and uvloop, rounds of {bench.size.serve_seconds:g} s. The client is a small"
-        " one of our own in its own process; client, server and Postgres share the cores, so rates are lower than those"
-        " of a server alone, and the ratio is nearer to 1"
-    )
+    found.notes.append(_describe_rounds(bench))
     return found
 
 
@@ -99,13 +101,28 @@ async def measure_datasette(bench: Bench) -> Measurement:
     return found
 
 
+async def _bare_command(bench: Bench) -> tuple[int, list[str]]:
+    """A port, and the command that serves the same page there with no more than a database driver and an encoder."""
+    statements = json.dumps([lookups.PACKAGE_STATEMENT, HOTTEST, PAGE, await bench.hottest()])
+    port = _free_port()
+    return port, ["-m", "benchmarks.bare", str(port), bench.database_url, statements]
+
+
+def _describe_rounds(bench: Bench) -> str:
+    return (
+        f"uvicorn with httptools and uvloop, rounds of {bench.size.serve_seconds:g} s. The client is a small"
+        " one of our own in its own process; client, server and Postgres share the cores, so rates are lower than those"
+        " of a server alone, and the ratio is nearer to 1"
+    )
+
+
 async def _alternate(bench: Bench, found: Measurement, measured: Target, baseline: Target) -> list[float]:
     """Load two servers in turn; returns the quotients of their rates."""
     loads: dict[str, list[dict[str, float]]] = {measured.title: [], baseline.title: []}
     for target in (measured, baseline):
         await _load(target, bench.size.serve_seconds / 2)
     # Short rounds and many: what goes on beside it on the machine changes from one second to the next.
-    for _ in range(2 if bench.size.name == "tiny" else 8):
+    for _ in range(bench.size.serve_rounds):
         for target in (measured, baseline):
             loads[target.title].append(await _load(target, bench.size.serve_seconds))
     for title, items in loads.items():
