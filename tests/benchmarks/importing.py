@@ -11,11 +11,12 @@ import asyncio
 import itertools
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -63,14 +64,31 @@ async def make_database(servers: Servers) -> str:
     return url
 
 
-def run_import(servers: Servers, dump: Path) -> float:
-    """Import a dump with the command; returns seconds."""
+def run_import(servers: Servers, dump: Path) -> tuple[float, int]:
+    """Import a dump with the command; returns seconds, and the most mebibytes that it had in memory."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WUMP_")}
     environment |= {"WUMP_DATABASE_URL": asyncio.run(make_database(servers)), "WUMP_VALKEY_URL": servers.valkey_url}
     started = time.perf_counter()
     command = [sys.executable, "-m", "wump_core", "import", "cratesio", str(dump)]
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    return time.perf_counter() - started
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        peaks = [0]
+        watching = threading.Thread(target=_watch_memory, args=(process, peaks))
+        watching.start()
+        code = process.wait()
+        seconds = time.perf_counter() - started
+        watching.join()
+    if code:
+        raise RuntimeError(f"the import ended with {code}")
+    return seconds, max(peaks)
+
+
+def _watch_memory(process: subprocess.Popen[bytes], peaks: list[int]) -> None:
+    """Note the process's peak until it ends. What the system tells at its end counts what started it, too."""
+    while process.returncode is None:
+        with suppress(OSError, IndexError):  # it has just ended
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peaks.append(int(status.partition("VmHWM:")[2].split()[0]) // 1024)
+        time.sleep(0.1)
 
 
 def main() -> None:
@@ -89,13 +107,13 @@ def main() -> None:
                 imports.append(run_import(servers, dump))
                 copies.append(asyncio.run(copy(servers, folder)))
     around = [(before + behind) / 2 for before, behind in itertools.pairwise(copies)]
-    ratios = sorted(seconds / beside for seconds, beside in zip(imports, around, strict=True))
+    ratios = sorted(seconds / beside for (seconds, _), beside in zip(imports, around, strict=True))
     found = {
         "crates": options.crates,
         "copy_seconds": copies,
-        "import_seconds": imports,
+        "import_seconds": [seconds for seconds, _ in imports],
         "import_to_copy": ratios[len(ratios) // 2],
-        "import_mebibytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
+        "import_mebibytes": max(mebibytes for _, mebibytes in imports),
     }
     print(json.dumps(found, indent=1))
 
